@@ -1,0 +1,77 @@
+# Makefile: builds nodus. Plain GNU make, out of tree in $(BUILD). `make help` lists what there is.
+# A room is a folder of the map in CONTRIBUTING.md; every .c file in a room is compiled, so adding a file needs no edit here.
+
+BUILD   ?= build
+CC      ?= gcc
+CFLAGS  ?= -O2 -g
+WERROR  ?= -Werror
+PREFIX  ?= /usr/local
+DESTDIR ?=
+datadir ?= $(PREFIX)/share
+
+ROOMS ?= engine/base engine/tensor engine/formats engine/graph engine kernels/ref kernels/cpu nodes nodes/models nodes/diffusion
+LIBS  := libcjson libpng zlib libxxhash libutf8proc
+EXTRA_CFLAGS  ?=
+EXTRA_LDFLAGS ?=
+
+PKG_CONFIG ?= pkg-config
+ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),build)),)
+MISSING := $(shell for l in $(LIBS) stb; do $(PKG_CONFIG) --exists $$l || echo $$l; done)
+ifneq ($(MISSING),)
+$(error missing libraries: $(MISSING); ./bootstrap installs them)
+endif
+endif
+
+COMMON := -std=gnu17 -D_GNU_SOURCE -I. -Iinclude -fvisibility=hidden -ffp-contract=off -fno-math-errno -pthread \
+          -Wall -Wextra $(WERROR) -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wvla -Wno-missing-field-initializers \
+          -DNODUS_DATADIR='"$(datadir)"' $(shell $(PKG_CONFIG) --cflags $(LIBS) stb 2>/dev/null)
+LDLIBS := $(shell $(PKG_CONFIG) --libs $(LIBS) 2>/dev/null) -lm -pthread
+
+LIB_SOURCES := $(sort $(foreach room,$(ROOMS),$(wildcard $(room)/*.c)))
+LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
+CLI_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard engine/cli/*.c))
+
+.DEFAULT_GOAL := build
+.PHONY: help build test bench fuzz lint asan tsan docs install clean check-includes format
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+build: $(BUILD)/nodus $(BUILD)/libnodus.a ## the program and the library, in build/
+
+$(BUILD)/nodus: $(CLI_OBJECTS) $(BUILD)/libnodus.a
+	$(CC) $(CFLAGS) $(EXTRA_LDFLAGS) -o $@ $(CLI_OBJECTS) $(BUILD)/libnodus.a $(LDLIBS)
+
+$(BUILD)/libnodus.a: $(LIB_OBJECTS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# A file of kernels/cpu is compiled for the instruction set that its name ends in.
+$(BUILD)/kernels/cpu/%_avx2.o: ISA := -mavx2 -mfma -mf16c
+$(BUILD)/kernels/cpu/%_avx512.o: ISA := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
+$(BUILD)/kernels/cpu/%.o: OPTIMIZE := -O3
+$(BUILD)/kernels/ref/%.o: OPTIMIZE := -O3
+
+$(BUILD)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(COMMON) $(CFLAGS) $(OPTIMIZE) $(ISA) $(EXTRA_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Tests: each .c file of tests/unit, tests/ops, tests/faults is a program on its own.
+TEST_SOURCES := $(wildcard tests/unit/test_*.c tests/ops/test_*.c tests/faults/test_*.c)
+TESTS        := $(TEST_SOURCES:%.c=$(BUILD)/%)
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/tests/libsupport.a $(BUILD)/libnodus.a
+	$(CC) $(CFLAGS) $(EXTRA_LDFLAGS) -o $@ $< $(BUILD)/tests/libsupport.a $(BUILD)/libnodus.a $(LDLIBS) $(shell $(PKG_CONFIG) --libs cmocka) $(TEST_LDFLAGS)
+$(BUILD)/tests/faults/%: TEST_LDFLAGS := -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=aligned_alloc -Wl,--wrap=read -Wl,--wrap=pread
+
+# What several tests share (tests/support.h); an archive, so that a program takes only what it uses.
+$(BUILD)/tests/libsupport.a: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support*.c))
+	@mkdir -p $(@D); rm -f $@
+	$(AR) rcs $@ $^
+
+test: build $(TESTS) ## all tests; the last line is "N passed, N failed"
+	@tests/run $(BUILD)
+
+clean: ## remove build/
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

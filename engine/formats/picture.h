@@ -1,0 +1,25 @@
+/* picture.h: pictures in and out, chosen by magic bytes, never by name: PNG by libpng, GIF, BMP, TGA, PNM, PSD, HDR by stb_image; JPEG and WebP
+ * are refused by name until step 3. Dimensions are capped before anything is decoded. Hostile input. */
+#ifndef FORMATS_PICTURE_H
+#define FORMATS_PICTURE_H
+#include "engine/base/status.h"
+
+enum { PICTURE_MAX_SIDE = 16384 };
+
+/* 8-bit RGBA, rows top down, `frames` pictures of one size behind each other. */
+typedef struct Picture {
+    int width, height, frames;
+    bool has_alpha; /* the file has transparency (alpha channel, palette or colour key) */
+    uint8_t *rgba;  /* picture_free */
+} Picture;
+/* 16-bit grey (Pillow's mode I) is clipped to 8 bits: min(v, 255), as the reference does; 16-bit RGB takes the high byte. */
+NodusStatus picture_read(const char *path, Picture *out);
+NodusStatus picture_decode(const char *name, const uint8_t *data, size_t size, Picture *out);
+void picture_free(Picture *picture);
+
+typedef struct PictureText { const char *key, *value; } PictureText; /* tEXt chunks, Latin-1, before IDAT */
+/* PNG: `channels` 1, 3 or 4; `level` 0…9; fast: level 1, filter "up", RLE. Memory: `out` is freed with memory_free. */
+NodusStatus png_encode(const uint8_t *pixels, int width, int height, int channels, int level, bool fast, const PictureText *texts, int text_count, uint8_t **out, size_t *size);
+/* The tEXt value of `key` in a PNG file, or NULL: embedded workflows. The caller frees with memory_free. */
+NodusStatus png_text(const char *name, const uint8_t *data, size_t size, const char *key, char **out);
+#endif

@@ -1,0 +1,40 @@
+/* plan.h: a tensor graph compiled once and run many times.
+ *
+ * One idea: what a graph needs is decided before it runs. Passes, in this order (passes.h): fold, fuse, layout, memory; then the back end
+ * compiles. The key holds structure, shapes, device, precision and numerics revision — never a strength, a sigma or a
+ * seed: those are inputs bound per run. A plan is immutable and shared; the arena is lent for one run. */
+#ifndef TENSOR_PLAN_H
+#define TENSOR_PLAN_H
+#include "engine/tensor/graph.h"
+
+typedef struct Plan Plan;
+typedef struct PlanKey { Hash128 hash; } PlanKey;
+
+/* Starts a key: device identity, the weight set's identity and the builder's name. Add shapes and structure, then plan_key_end. */
+NodusStatus plan_key_begin(NodusMath *math, const WeightSet *weights, const char *builder, NodusHash **hash);
+PlanKey plan_key_end(NodusHash *hash); /* frees the hash */
+
+/* The plan of that key; built by `build(context, graph)` when it is not there. The reference is the caller's: plan_unref. */
+NodusStatus plan_get(NodusMath *math, PlanKey key, WeightSet *weights, NodusStatus (*build)(void *context, OpGraph *graph), void *context, Plan **out);
+void plan_unref(Plan *plan); /* NULL is allowed */
+size_t plan_arena_bytes(const Plan *plan); /* exact */
+double plan_flop(const Plan *plan);
+
+/* The tensors of one run, by name. Inputs may have any strides; outputs are made contiguous, on the scratch list. */
+enum { BINDINGS_MAX = 32 };
+typedef struct NodusBindings {
+    struct { const char *name; const Tensor *tensor; } input[BINDINGS_MAX];
+    struct { const char *name; Tensor **tensor; } output[BINDINGS_MAX];
+    int inputs, outputs;
+} Bindings;
+void bindings_input(Bindings *bindings, const char *name, const Tensor *tensor);
+void bindings_output(Bindings *bindings, const char *name, Tensor **tensor);
+NodusStatus plan_run(NodusMath *math, Plan *plan, const Bindings *bindings);
+
+NodusStatus plan_cache_new(Budget *budget, PlanCache **out);
+void plan_cache_free(PlanCache *cache);
+typedef struct PlanCounters { uint64_t compiled, hits; } PlanCounters;
+PlanCounters plan_cache_counters(PlanCache *cache);
+/* --print-passes: called with the graph's text after each pass; NULL: off. */
+void plan_cache_trace(PlanCache *cache, void (*trace)(void *user, const char *pass, const char *text), void *user);
+#endif

@@ -1,0 +1,54 @@
+/* weights.h: state dicts, and the store of packed weights.
+ *
+ * One idea: a weight exists once in the file (mapped) and once packed for a device. A WeightSet is a state dict: names to arrays
+ * in mapped memory. The WeightStore packs a weight when it is first pinned, under the key (tensor, patch hash, packing, device), keeps it
+ * under the budget, and gives the file's pages back. Plans own no weights; a new resolution repacks nothing. */
+#ifndef TENSOR_WEIGHTS_H
+#define TENSOR_WEIGHTS_H
+#include "engine/base/hash.h"
+#include "engine/tensor/device.h"
+
+typedef struct Weight {
+    const char *name;
+    uint8_t dtype, rank;
+    int64_t dim[VIEW_RANK];
+    const void *data;  /* contiguous, in host memory */
+    size_t bytes;
+    bool mapped;       /* pages of `data` may be dropped: they come back from the file */
+    bool round_f16;    /* computed as if stored in f16 (text encoders, numerics.md §13) */
+} Weight;
+
+/* A state dict. Reference-counted; immutable after it was filled. */
+typedef struct WeightSet WeightSet;
+NodusStatus weights_new(WeightSet **out);
+WeightSet *weights_ref(WeightSet *set);
+void weights_unref(WeightSet *set); /* NULL is allowed */
+/* While filling: adds an array (name copied; a duplicate name is an error); hands over what keeps the memory alive. */
+NodusStatus weights_add(WeightSet *set, const char *name, int dtype, int rank, const int64_t *dim, const void *data, size_t bytes, bool mapped);
+void weights_own(WeightSet *set, void (*release)(void *owner), void *owner);
+NodusStatus weights_add_metadata(WeightSet *set, const char *key, const char *value);
+/* Content identity of the set (file hash), for signatures and packed keys; set once while filling. */
+void weights_set_identity(WeightSet *set, Hash128 identity);
+Hash128 weights_identity(const WeightSet *set);
+/* Marks all f32, bf16 and f64 weights under a prefix as round_f16. */
+void weights_round_f16(WeightSet *set, const char *prefix);
+
+int weights_count(const WeightSet *set);
+const Weight *weights_at(const WeightSet *set, int index);               /* in the order they were added */
+int weights_find(const WeightSet *set, const char *name);                /* index, or −1; O(1) */
+const Weight *weights_get(const WeightSet *set, const char *name);       /* NULL when absent */
+const char *weights_metadata(const WeightSet *set, const char *key);     /* NULL when absent */
+
+/* Reads a weight as f32 values (rounded through f16 where marked): for eager use of small tensors. */
+NodusStatus weights_read_f32(const Weight *weight, float *out);
+
+/* Packed weights of an engine. Thread-safe. */
+NodusStatus weight_store_new(Budget *budget, WeightStore **out);
+void weight_store_free(WeightStore *store);
+/* The packed form of weight `index` for input `input` of `op` on a device; packs it if need be. Pinned until weights_unpin: pinned
+ * memory is not evicted. */
+NodusStatus weights_pin(WeightStore *store, WeightSet *set, int index, Device *device, const Op *op, int input, const void **packed);
+void weights_unpin(WeightStore *store, const void *packed);
+typedef struct WeightCounters { uint64_t packs, hits; size_t bytes; } WeightCounters;
+WeightCounters weight_store_counters(WeightStore *store);
+#endif

@@ -1,0 +1,72 @@
+/* diffusion.h: all that a sampler sees, in C, in a plug-in or in Lua.
+ *
+ * One idea: a sampler is a function from noise to picture that knows nothing of networks. It gets a list of sigmas and one
+ * callback, `denoise`, and combines tensors with eager math. Everything it may need else (step noise, the model
+ * sampling's way to add noise, progress) is a callback of the same struct. */
+#ifndef NODUS_DIFFUSION_H
+#define NODUS_DIFFUSION_H
+
+#include <nodus/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One sampling. Lives for the duration of the call; all callbacks are called on the sampler's own thread. */
+typedef struct NodusSampling {
+    uint32_t struct_size;
+    NodusMath *math; /* results belong to its scratch list; release what a step no longer needs */
+    void *context;   /* first argument of each callback */
+    uint64_t seed;
+    const float *sigmas; /* steps + 1 values, falling; the last is 0 for a whole sampling */
+    int steps;
+    bool flow; /* x = (1−σ)·x0 + σ·noise instead of x0 + σ·noise */
+    /* x0 as the guided model predicts it from x at sigma. `uncond` (may be NULL) gets the unconditional prediction. */
+    NodusStatus (*denoise)(void *context, const NodusTensor *x, float sigma, NodusTensor **denoised, NodusTensor **uncond);
+    /* Unit noise for the step from one sigma to the next: each call draws on. */
+    NodusStatus (*noise)(void *context, float from, float to, NodusTensor **out);
+    /* x noised to sigma by the rule of the model's sampling. */
+    NodusStatus (*add_noise)(void *context, const NodusTensor *x, const NodusTensor *noise, float sigma, NodusTensor **out);
+    /* After step `step` (from 0): progress, preview; returns the "cancelled" error when the run is to end. */
+    NodusStatus (*step_done)(void *context, int step, const NodusTensor *x, const NodusTensor *denoised);
+} NodusSampling;
+
+/* `x`: the noised latent at sigmas[0]. `out`: the latent at the last sigma, on the scratch list. */
+typedef NodusStatus NodusSampler(const NodusSampling *sampling, const void *options, const NodusTensor *x, NodusTensor **out);
+
+enum {
+    NODUS_SAMPLER_DROPS_SIGMA = 1, /* asks for steps + 1 sigmas and leaves the last non-zero one out */
+    NODUS_SAMPLER_NEEDS_UNCOND = 2 /* the unconditional prediction is used even at cfg 1 */
+};
+
+typedef struct NodusSamplerDef {
+    uint32_t struct_size, flags;
+    const char *name;
+    NodusSampler *run;
+} NodusSamplerDef;
+
+/* What a scheduler may know of the model: its table of sigmas and the map between sigma and (fractional) timestep. */
+typedef struct NodusNoiseLevels {
+    uint32_t struct_size;
+    const float *table; /* rising */
+    int count;
+    float sigma_min, sigma_max;
+    const void *context;
+    float (*timestep)(const void *context, float sigma);
+    float (*sigma)(const void *context, float timestep);
+} NodusNoiseLevels;
+
+/* Writes the sigmas of `steps` steps, falling, with the closing 0, into `out` (room for `capacity` ≥ steps + 2 values);
+ * returns how many. Some schedulers give another number than steps + 1. */
+typedef int NodusScheduler(const NodusNoiseLevels *levels, int steps, float *out, int capacity);
+
+typedef struct NodusSchedulerDef {
+    uint32_t struct_size, flags;
+    const char *name;
+    NodusScheduler *run;
+} NodusSchedulerDef;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

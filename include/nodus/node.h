@@ -1,0 +1,262 @@
+/* node.h: write nodes. The one node ABI: built-in nodes, plug-ins and nodes made in Lua all use it.
+ *
+ * One idea: a node is a static table plus a function. The table says everything about the node — inputs with type, default,
+ * range and help; outputs; flags — and validation, the command line, /object_info, Lua and the reference docs read it. At run
+ * time the inputs land in a plain struct of the node's own, so the function is ordinary typed C:
+ *
+ *     static NodusStatus image_invert(NodusCall *call, const void *args)
+ *     {
+ *         const ImageInvertArgs *in = args;
+ *         NodusTensor *out;
+ *         NODUS_TRY(nodus_tensor_affine(nodus_math(call), &out, in->image, -1, 1));
+ *         return nodus_emit_tensor(call, 0, "IMAGE", out);
+ *     }
+ *
+ * What a function allocates through its call (nodus_alloc, eager math) is freed when it returns, unless it was emitted; so an
+ * early return leaks nothing. A function may run on any thread, and for several calls at once: it keeps no state. */
+#ifndef NODUS_NODE_H
+#define NODUS_NODE_H
+
+#include <nodus/diffusion.h>
+#include <nodus/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define NODUS_NODE_ABI 1 /* rises when a layout below changes other than by appending */
+
+typedef struct NodusCall NodusCall;       /* one call of one node */
+typedef struct NodusValue NodusValue;     /* an emitted value: immutable, reference-counted */
+typedef struct NodusAccount NodusAccount; /* collects the memory that a value holds */
+typedef struct NodusText NodusText;       /* collects text */
+typedef struct NodusWriter NodusWriter;   /* a value on its way to disk, and back */
+typedef struct NodusReader NodusReader;
+typedef struct NodusGraph NodusGraph;     /* nodes that a node returns instead of a result */
+typedef struct NodusPending NodusPending; /* a result that is still to come */
+
+/* ---- Types -------------------------------------------------------------------------------------------------------- */
+
+/* The type of values on a socket. Static; registered once an engine. Any function may be NULL except `free`. */
+typedef struct NodusType {
+    uint32_t struct_size;
+    const char *name; /* "LATENT"; upper case */
+    void (*free)(void *payload);
+    /* Reports each piece of memory by its identity, so that shared storage counts once: nodus_account. */
+    void (*account)(const void *payload, NodusAccount *account);
+    /* A short text for people. NULL: the type's name. */
+    NodusStatus (*print)(const void *payload, NodusText *text);
+    /* To disk and back. NULL: the value is never on disk and never in another process. */
+    NodusStatus (*store)(const void *payload, NodusWriter *writer);
+    NodusStatus (*load)(NodusReader *reader, void **payload);
+    /* The array that `--dump` writes; `part` is NULL or the text after the dot ("pooled", "noise_mask"). The tensor is
+     * borrowed from the payload. NULL: the type has none. */
+    NodusStatus (*array)(const void *payload, const char *part, const NodusTensor **out);
+} NodusType;
+
+/* `bytes` of memory at `identity` on `device` ("cpu"). Reported twice, it counts once. */
+NODUS_API void nodus_account(NodusAccount *account, const void *identity, const char *device, size_t bytes);
+NODUS_API void nodus_account_tensor(NodusAccount *account, const NodusTensor *tensor); /* NULL is allowed */
+NODUS_API NodusStatus nodus_print(NodusText *text, const char *format, ...) NODUS_PRINTF(2, 3);
+
+/* ---- Inputs ------------------------------------------------------------------------------------------------------- */
+
+/* `kind` decides the C type of the field at `offset`. */
+typedef enum NodusInputKind {
+    NODUS_INT,     /* int64_t */
+    NODUS_SEED,    /* uint64_t: an INT of 0 … 2^64−1 */
+    NODUS_FLOAT,   /* double */
+    NODUS_BOOLEAN, /* bool */
+    NODUS_STRING,  /* const char *, UTF-8 */
+    NODUS_COMBO,   /* const char *: the name, never an index */
+    NODUS_LINK,    /* const Payload *: NULL when not given, or lazy and not asked for. With NODUS_WHOLE_LIST: NodusList */
+    NODUS_ANY,     /* NodusValue *: a link or a literal of any type ("*") */
+    NODUS_HIDDEN   /* const char *, by `type`: "PROMPT" and "EXTRA_PNGINFO" as JSON text with Python's separators
+                    * (NULL when absent), "UNIQUE_ID" the node's id */
+} NodusInputKind;
+
+enum { /* NodusInput.flags */
+    NODUS_OPTIONAL = 1,
+    NODUS_LAZY = 2,        /* evaluated only when `wants` asks */
+    NODUS_FORCE_INPUT = 4, /* a socket although the type has a widget */
+    NODUS_WHOLE_LIST = 8,  /* the whole list of the slot (NodusList), in a node that TAKES_LISTS */
+    NODUS_RAW_LINK = 16,   /* the link itself, not its value */
+    NODUS_CONTROL = 32,    /* the widget has a companion "control after generate" */
+    NODUS_UPLOAD = 64      /* a combo of input pictures: clients offer an upload, and a file may appear after listing */
+};
+
+typedef struct NodusList {
+    NodusValue *const *item;
+    uint32_t count;
+} NodusList;
+
+typedef struct NodusInput {
+    const char *name, *type, *tooltip;
+    uint32_t kind, flags;
+    size_t offset;
+    union {
+        struct { int64_t def, min, max, step; } i;
+        struct { uint64_t def, min, max, step; } u;
+        struct { double def, min, max, step, round; } f; /* min = max = 0: no limits */
+        struct { const char *def; bool multiline, dynamic; } s;
+        /* `names`: a NULL-terminated list; or `folder`: a model folder ("checkpoints"), "input", "@samplers" or "@schedulers".
+         * `def` NULL: the first. */
+        struct { const char *def, *folder; const char *const *names; } c;
+        bool b;
+        uint64_t reserved[8]; /* fixes the stride for the life of the ABI */
+    } as;
+} NodusInput;
+
+#define NODUS_FIELD_(Args, field) .offset = offsetof(Args, field)
+#define NODUS_FLAG_INT(f_, n_, A_, m_, h_, ...) \
+    { .name = n_, .type = "INT", .tooltip = h_, .kind = NODUS_INT, .flags = f_, NODUS_FIELD_(A_, m_), .as.i = {__VA_ARGS__} }
+#define NODUS_FLAG_SEED(f_, n_, A_, m_, h_, ...) \
+    { .name = n_, .type = "INT", .tooltip = h_, .kind = NODUS_SEED, .flags = f_, NODUS_FIELD_(A_, m_), .as.u = {__VA_ARGS__} }
+#define NODUS_FLAG_FLOAT(f_, n_, A_, m_, h_, ...) \
+    { .name = n_, .type = "FLOAT", .tooltip = h_, .kind = NODUS_FLOAT, .flags = f_, NODUS_FIELD_(A_, m_), .as.f = {__VA_ARGS__} }
+#define NODUS_FLAG_BOOLEAN(f_, n_, A_, m_, h_, d_) \
+    { .name = n_, .type = "BOOLEAN", .tooltip = h_, .kind = NODUS_BOOLEAN, .flags = f_, NODUS_FIELD_(A_, m_), .as.b = d_ }
+#define NODUS_FLAG_STRING(f_, n_, A_, m_, h_, ...) \
+    { .name = n_, .type = "STRING", .tooltip = h_, .kind = NODUS_STRING, .flags = f_, NODUS_FIELD_(A_, m_), .as.s = {__VA_ARGS__} }
+#define NODUS_FLAG_COMBO(f_, n_, A_, m_, h_, ...) \
+    { .name = n_, .type = "COMBO", .tooltip = h_, .kind = NODUS_COMBO, .flags = f_, NODUS_FIELD_(A_, m_), .as.c = {__VA_ARGS__} }
+#define NODUS_FLAG_LINK(f_, n_, A_, m_, t_, h_) \
+    { .name = n_, .type = t_, .tooltip = h_, .kind = NODUS_LINK, .flags = f_, NODUS_FIELD_(A_, m_) }
+#define NODUS_FLAG_ANY(f_, n_, A_, m_, h_) \
+    { .name = n_, .type = "*", .tooltip = h_, .kind = NODUS_ANY, .flags = f_, NODUS_FIELD_(A_, m_) }
+/* Without flags: NODUS_IN_INT("width", Args, width, "Width in pixels.", .def = 512, .min = 16, .max = 16384, .step = 8). */
+#define NODUS_IN_INT(...) NODUS_FLAG_INT(0, __VA_ARGS__)
+#define NODUS_IN_SEED(...) NODUS_FLAG_SEED(NODUS_CONTROL, __VA_ARGS__)
+#define NODUS_IN_FLOAT(...) NODUS_FLAG_FLOAT(0, __VA_ARGS__)
+#define NODUS_IN_BOOLEAN(...) NODUS_FLAG_BOOLEAN(0, __VA_ARGS__)
+#define NODUS_IN_STRING(...) NODUS_FLAG_STRING(0, __VA_ARGS__)
+#define NODUS_IN_COMBO(...) NODUS_FLAG_COMBO(0, __VA_ARGS__)
+#define NODUS_IN_LINK(...) NODUS_FLAG_LINK(0, __VA_ARGS__)
+#define NODUS_IN_ANY(...) NODUS_FLAG_ANY(0, __VA_ARGS__)
+#define NODUS_IN_HIDDEN(n_, A_, m_, t_) \
+    { .name = n_, .type = t_, .tooltip = "", .kind = NODUS_HIDDEN, .flags = NODUS_OPTIONAL, NODUS_FIELD_(A_, m_) }
+
+/* ---- Outputs and nodes -------------------------------------------------------------------------------------------- */
+
+enum { NODUS_OUT_LIST = 1 }; /* NodusOutput.flags: the node emits a list into this slot */
+typedef struct NodusOutput {
+    const char *name, *type, *tooltip;
+    uint32_t flags;
+} NodusOutput;
+
+enum { /* NodusNode.flags */
+    NODUS_OUTPUT = 1,         /* a root of execution: writes a file, shows something */
+    NODUS_TAKES_LISTS = 2,    /* one call with whole lists, instead of one call an element */
+    NODUS_VARIADIC = 4,       /* takes undeclared links and literals */
+    NODUS_NOT_IDEMPOTENT = 8, /* equal inputs may give different results: never shared */
+    NODUS_IO = 16,            /* waits for files rather than computes: runs beside compute nodes */
+    NODUS_EXPERIMENTAL = 32,
+    NODUS_DEPRECATED = 64
+};
+
+/* What is known of a value before anything runs. 0 or NULL: unknown. */
+typedef struct NodusFacts {
+    uint32_t struct_size;
+    int rank;
+    int64_t dim[NODUS_MAX_RANK]; /* of samples, pixels, mask */
+    const char *family;          /* "sd1", "sdxl", … of a model, clip, vae or conditioning */
+} NodusFacts;
+
+typedef struct NodusNode {
+    uint32_t struct_size, version, flags; /* version: raise it when results change */
+    const char *name, *title, *category, *help, *example;
+    const NodusInput *inputs;
+    uint32_t input_count;
+    const NodusOutput *outputs;
+    uint32_t output_count;
+    size_t args_size;
+    /* Does the work. NULL: the node is known but not built. */
+    NodusStatus (*run)(NodusCall *call, const void *args);
+    /* Literals only, before anything runs: nodus_input_error for a value that no range can express. Links are NULL. */
+    NodusStatus (*check)(NodusCall *call, const void *args);
+    /* Adds files and other outside state to the node's signature. */
+    NodusStatus (*fingerprint)(NodusCall *call, const void *args, NodusHash *hash);
+    /* Lazy inputs: sets the bits (by input index) that are still needed. */
+    NodusStatus (*wants)(NodusCall *call, const void *args, uint64_t *inputs);
+    /* Facts of the outputs from those of the inputs (NULL where not linked), literals and file headers. */
+    NodusStatus (*infer)(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out);
+} NodusNode;
+
+/* NODUS_NODE(name, title, category, Args, inputs array, outputs array): the fixed part of a node's table. */
+#define NODUS_COUNT_(a_) ((uint32_t)(sizeof(a_) / sizeof((a_)[0])))
+#define NODUS_NODE(n_, t_, c_, A_, in_, out_)                                                                       \
+    .struct_size = sizeof(NodusNode), .name = n_, .title = t_, .category = c_, .inputs = in_,                       \
+    .input_count = NODUS_COUNT_(in_), .outputs = out_, .output_count = NODUS_COUNT_(out_), .args_size = sizeof(A_)
+/* The same for an output node without output slots. */
+#define NODUS_NODE_END(n_, t_, c_, A_, in_)                                                                         \
+    .struct_size = sizeof(NodusNode), .name = n_, .title = t_, .category = c_, .inputs = in_,                       \
+    .input_count = NODUS_COUNT_(in_), .args_size = sizeof(A_)
+
+/* ---- Within a call ------------------------------------------------------------------------------------------------ */
+
+/* Emits `payload` into `slot`; the value owns it from now on, also when this fails. Called again it appends to the list. */
+NODUS_API NodusStatus nodus_emit(NodusCall *call, uint32_t slot, const NodusType *type, void *payload);
+/* The same for the types that every engine has. nodus_emit_tensor takes a reference of its own; `type` is "IMAGE", "MASK",
+ * "SIGMAS" or another registered type whose payload is a tensor. */
+NODUS_API NodusStatus nodus_emit_tensor(NodusCall *call, uint32_t slot, const char *type, const NodusTensor *tensor);
+NODUS_API NodusStatus nodus_emit_int(NodusCall *call, uint32_t slot, int64_t value);
+NODUS_API NodusStatus nodus_emit_uint(NodusCall *call, uint32_t slot, uint64_t value);
+NODUS_API NodusStatus nodus_emit_float(NodusCall *call, uint32_t slot, double value);
+NODUS_API NodusStatus nodus_emit_boolean(NodusCall *call, uint32_t slot, bool value);
+NODUS_API NodusStatus nodus_emit_string(NodusCall *call, uint32_t slot, const char *text);
+/* Passes an input value on unchanged. */
+NODUS_API NodusStatus nodus_emit_value(NodusCall *call, uint32_t slot, NodusValue *value);
+/* Emits a blocker: what depends on it does not run. message NULL: silently. */
+NODUS_API NodusStatus nodus_block(NodusCall *call, uint32_t slot, const char *message);
+/* Adds to the result that clients see: under `key`, `json` (one JSON value) is appended to a list. */
+NODUS_API NodusStatus nodus_ui(NodusCall *call, const char *key, const char *json);
+
+/* Reports progress (and an optional latent or picture preview); answers NODUS_ERROR_CANCELLED when the run is to end. */
+NODUS_API NodusStatus nodus_progress(NodusCall *call, double value, double max, const NodusTensor *preview);
+/* Announces `flop` floating-point operations of work of one kind ("unet f32"): the engine makes an ETA of it from the rate that
+ * such work last had on this machine. The rate is measured from this call to the node's end. */
+NODUS_API NodusStatus nodus_expect(NodusCall *call, const char *kind, double flop);
+/* A warning for people: shown once, beside the run's events. */
+NODUS_API void nodus_warn(NodusCall *call, const char *format, ...) NODUS_PRINTF(2, 3);
+
+/* Runs body(state, 0 … parts−1) on the engine's workers and waits. Cut work by shape, never by thread count. */
+NODUS_API void nodus_parallel(NodusCall *call, int64_t parts, void (*body)(void *state, int64_t part), void *state);
+/* The device and scratch list for eager math. */
+NODUS_API NodusMath *nodus_math(NodusCall *call);
+/* Zeroed memory that lives until the call returns; NULL when out of memory. */
+NODUS_API void *nodus_alloc(NodusCall *call, size_t bytes);
+/* An error that blames an input, by name. */
+NODUS_API NodusStatus nodus_input_error(NodusCall *call, const char *input, const char *format, ...) NODUS_PRINTF(3, 4);
+
+/* The path of a file in a model folder ("checkpoints") or of an input picture ("input": suffixes " [output]", " [temp]" are
+ * understood; leaving the folder is an error). Lives until the call returns. */
+NODUS_API NodusStatus nodus_find_file(NodusCall *call, const char *folder, const char *name, const char **path);
+/* "output", "temp", "input": that folder, made if it is missing. */
+NODUS_API NodusStatus nodus_folder(NodusCall *call, const char *which, const char **path);
+/* Adds the content (by size, time and, where cheap, hash) of a file to a signature. */
+NODUS_API NodusStatus nodus_hash_file(NodusCall *call, NodusHash *hash, const char *path);
+/* A run option that nodes may see: "disable_metadata", "png_fast", "noise_compat" … NULL when not set. */
+NODUS_API const char *nodus_option(NodusCall *call, const char *name);
+/* Registered samplers and schedulers by name; NULL when there is none. */
+NODUS_API const NodusSamplerDef *nodus_sampler(NodusCall *call, const char *name);
+NODUS_API const NodusSchedulerDef *nodus_scheduler(NodusCall *call, const char *name);
+
+/* Looking at values of any type. The payload of INT, FLOAT, BOOLEAN, STRING: read it with nodus_value_print. */
+NODUS_API const char *nodus_value_type(const NodusValue *value);
+NODUS_API const void *nodus_value_payload(const NodusValue *value);
+/* The value as ComfyUI's PreviewAny shows it: a string as it is, others as JSON or their printed form. */
+NODUS_API NodusStatus nodus_value_print(const NodusValue *value, NodusText *text);
+/* A text buffer that lives until the call returns, and its content. */
+NODUS_API NodusText *nodus_text(NodusCall *call);
+NODUS_API const char *nodus_text_get(const NodusText *text);
+
+/* Expansion and deferred results. Part of the ABI from the first day; the scheduler takes them from step 2 of the plan, until then
+ * they answer NODUS_ERROR_MISSING. */
+NODUS_API NodusStatus nodus_expand(NodusCall *call, NodusGraph *children);
+NODUS_API NodusStatus nodus_emit_link(NodusCall *call, uint32_t slot, const char *child, uint32_t child_slot);
+NODUS_API NodusStatus nodus_defer(NodusCall *call, NodusPending **pending);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,20 @@
+/* unet.h: the UNet of Stable Diffusion 1.x (ldm key names) as a tensor graph, of any width. Rombach et al. 2022, Dhariwal & Nichol 2021. */
+#ifndef MODELS_UNET_H
+#define MODELS_UNET_H
+#include "engine/tensor/graph.h"
+
+enum { UNET_MAX_BLOCKS = 32 };
+typedef struct UnetConfig {
+    char prefix[128]; /* "model.diffusion_model." */
+    int in_channels, out_channels, model_channels, context_width;
+    int input_blocks, output_blocks;      /* counts, block 0 (the first convolution) included */
+    int heads, head_width;                /* SD1: heads 8, head_width 0; others: heads 0, head_width 64 */
+    int depth_in[UNET_MAX_BLOCKS], depth_middle, depth_out[UNET_MAX_BLOCKS]; /* transformer blocks; 0 = none */
+    int label_width;                      /* adm; 0 = none */
+    bool linear_projection;               /* proj_in is 2-D */
+} UnetConfig;
+/* Reads the structure from names and shapes. */
+NodusStatus unet_config(const WeightSet *weights, const char *prefix, UnetConfig *out);
+/* Inputs "x" [n, in_channels, h, w], "timesteps" [n], "context" [n, t, context_width]; output "out" [n, out_channels, h, w]. */
+void unet_build(OpGraph *graph, const UnetConfig *config, int64_t batch, int64_t height, int64_t width, int64_t tokens);
+#endif
