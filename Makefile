@@ -71,6 +71,48 @@ $(BUILD)/tests/libsupport.a: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/suppor
 test: build $(TESTS) ## all tests; the last line is "N passed, N failed"
 	@tests/run $(BUILD)
 
+bench: build ## speed: nodus beside the FMA peak of this machine (and PyTorch, where it is installed)
+	@tests/bench/run $(BUILD)
+
+fuzz: ## every reader under libFuzzer with ASan and UBSan; SECONDS=60 each
+	@tests/fuzz/run $(or $(SECONDS),60)
+
+asan: ## all tests under AddressSanitizer and UBSan
+	$(MAKE) BUILD=$(BUILD)/asan EXTRA_CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=undefined" EXTRA_LDFLAGS="-fsanitize=address,undefined" test
+
+tsan: ## all tests under ThreadSanitizer
+	$(MAKE) BUILD=$(BUILD)/tsan EXTRA_CFLAGS="-fsanitize=thread" EXTRA_LDFLAGS="-fsanitize=thread" test
+
+# clang's warnings on every file, the include rules, and shell syntax.
+ALL_SOURCES = $(LIB_SOURCES) $(wildcard engine/cli/*.c tests/*.c tests/unit/*.c tests/ops/*.c tests/faults/*.c)
+lint: ## clang's warnings, include rules, script syntax
+	@for f in $(filter-out %_avx2.c %_avx512.c,$(ALL_SOURCES)); do clang $(COMMON) -fsyntax-only $$f || exit 1; done
+	@for f in $(filter %_avx2.c,$(ALL_SOURCES)); do clang $(COMMON) -mavx2 -mfma -mf16c -fsyntax-only $$f || exit 1; done
+	@for f in $(filter %_avx512.c,$(ALL_SOURCES)); do clang $(COMMON) -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -fsyntax-only $$f || exit 1; done
+	@tests/check_includes
+	@bash -n bootstrap .ci/run tests/run && echo "lint: clean"
+
+format: ## lay out .c files by .clang-format
+	clang-format -i $(filter-out nodes/models/merges_table.c,$(ALL_SOURCES))
+
+docs: build ## man pages and shell completion into build/docs, from the tables of the command line
+	@mkdir -p $(BUILD)/docs
+	@$(BUILD)/nodus man > $(BUILD)/docs/nodus.1
+	@for s in bash zsh fish; do $(BUILD)/nodus completion $$s > $(BUILD)/docs/nodus.$$s; done
+	@echo "docs: $(BUILD)/docs"
+
+install: build docs ## program, library, headers, demo model, man page, completion; DESTDIR and PREFIX are honoured
+	install -Dm755 $(BUILD)/nodus $(DESTDIR)$(PREFIX)/bin/nodus
+	install -Dm644 $(BUILD)/libnodus.a $(DESTDIR)$(PREFIX)/lib/libnodus.a
+	install -d $(DESTDIR)$(PREFIX)/include/nodus $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m644 include/nodus/*.h $(DESTDIR)$(PREFIX)/include/nodus/
+	printf 'Name: nodus\nDescription: node-graph engine for diffusion models\nVersion: 0.1.0\nRequires.private: $(LIBS)\nLibs: -L$(PREFIX)/lib -lnodus\nLibs.private: -lm -pthread\nCflags: -I$(PREFIX)/include\n' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/nodus.pc
+	install -Dm644 models/checkpoints/shapes-sd1.safetensors $(DESTDIR)$(datadir)/nodus/models/checkpoints/shapes-sd1.safetensors
+	install -Dm644 $(BUILD)/docs/nodus.1 $(DESTDIR)$(datadir)/man/man1/nodus.1
+	install -Dm644 $(BUILD)/docs/nodus.bash $(DESTDIR)$(datadir)/bash-completion/completions/nodus
+	install -Dm644 $(BUILD)/docs/nodus.zsh $(DESTDIR)$(datadir)/zsh/site-functions/_nodus
+	install -Dm644 $(BUILD)/docs/nodus.fish $(DESTDIR)$(datadir)/fish/vendor_completions.d/nodus.fish
+
 clean: ## remove build/
 	rm -rf $(BUILD)
 
