@@ -2,7 +2,7 @@
 # A room is a folder of the map in CONTRIBUTING.md; every .c file in a room is compiled, so adding a file needs no edit here.
 
 BUILD   ?= build
-CC      ?= gcc
+CC      = gcc
 CFLAGS  ?= -O2 -g
 WERROR  ?= -Werror
 PREFIX  ?= /usr/local
@@ -15,6 +15,8 @@ EXTRA_CFLAGS  ?=
 EXTRA_LDFLAGS ?=
 
 PKG_CONFIG ?= pkg-config
+Q ?= @
+# make Q= shows every command
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),build)),)
 MISSING := $(shell for l in $(LIBS) stb; do $(PKG_CONFIG) --exists $$l || echo $$l; done)
 ifneq ($(MISSING),)
@@ -40,11 +42,12 @@ help: ## this list
 build: $(BUILD)/nodus $(BUILD)/libnodus.a ## the program and the library, in build/
 
 $(BUILD)/nodus: $(CLI_OBJECTS) $(BUILD)/libnodus.a
-	$(CC) $(CFLAGS) $(EXTRA_LDFLAGS) -o $@ $(CLI_OBJECTS) $(BUILD)/libnodus.a $(LDLIBS)
+	@echo "  LD  $@"
+	$(Q)$(CC) $(CFLAGS) $(EXTRA_LDFLAGS) -o $@ $(CLI_OBJECTS) $(BUILD)/libnodus.a $(LDLIBS)
 
 $(BUILD)/libnodus.a: $(LIB_OBJECTS)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 # A file of kernels/cpu is compiled for the instruction set that its name ends in.
 $(BUILD)/kernels/cpu/%_avx2.o: ISA := -mavx2 -mfma -mf16c
@@ -54,19 +57,20 @@ $(BUILD)/kernels/ref/%.o: OPTIMIZE := -O3
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(COMMON) $(CFLAGS) $(OPTIMIZE) $(ISA) $(EXTRA_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC  $<"
+	$(Q)$(CC) $(COMMON) $(CFLAGS) $(OPTIMIZE) $(ISA) $(EXTRA_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Tests: each .c file of tests/unit, tests/ops, tests/faults is a program on its own.
 TEST_SOURCES := $(wildcard tests/unit/test_*.c tests/ops/test_*.c tests/faults/test_*.c)
 TESTS        := $(TEST_SOURCES:%.c=$(BUILD)/%)
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/tests/libsupport.a $(BUILD)/libnodus.a
-	$(CC) $(CFLAGS) $(EXTRA_LDFLAGS) -o $@ $< $(BUILD)/tests/libsupport.a $(BUILD)/libnodus.a $(LDLIBS) $(shell $(PKG_CONFIG) --libs cmocka) $(TEST_LDFLAGS)
+	$(Q)$(CC) $(CFLAGS) $(EXTRA_LDFLAGS) -o $@ $< $(BUILD)/tests/libsupport.a $(BUILD)/libnodus.a $(LDLIBS) $(shell $(PKG_CONFIG) --libs cmocka) $(TEST_LDFLAGS)
 $(BUILD)/tests/faults/%: TEST_LDFLAGS := -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=aligned_alloc -Wl,--wrap=read -Wl,--wrap=pread
 
 # What several tests share (tests/support.h); an archive, so that a program takes only what it uses.
 $(BUILD)/tests/libsupport.a: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support*.c))
 	@mkdir -p $(@D); rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 test: build $(TESTS) ## all tests; the last line is "N passed, N failed"
 	@tests/run $(BUILD)

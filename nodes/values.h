@@ -15,6 +15,7 @@ typedef struct Latent {
     int64_t batch;
 } Latent;
 
+/* A part that the file lacks is a value too, with `weights` NULL: it fails when it is used (values_require). */
 typedef struct Patch { const NodusPatchClass *class; const void *self; } Patch;
 typedef struct Model {
     WeightSet *weights;
@@ -24,6 +25,7 @@ typedef struct Model {
     float latent_scale;
     Patch *patches;
     int patch_count;
+    char *origin;      /* the file's name, for messages */
 } Model;
 
 typedef struct Clip {
@@ -31,11 +33,13 @@ typedef struct Clip {
     Family family;
     ClipTextConfig text;
     int stop_layer; /* 0: the family's; else −1 … −24 */
+    char *origin;
 } Clip;
 
 typedef struct Vae {
     WeightSet *weights;
     VaeConfig config;
+    char *origin;
 } Vae;
 
 /* One entry of a CONDITIONING: an independent evaluation of the network. */
@@ -47,6 +51,9 @@ typedef struct Conditioning {
     Cond *cond;
     int count;
 } Conditioning;
+
+/* The value of an input that must be there: an error that names input, file and `part` ("text encoder") if the file had none. */
+NodusStatus values_require(NodusCall *call, const char *input, const WeightSet *weights, const char *origin, const char *part);
 
 extern const NodusType type_latent, type_model, type_clip, type_vae, type_conditioning;
 

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <nodus/tensor.h>
 
-#define TEST(name) static void name(void **state_)
+#define TEST(name) static void name(__attribute__((unused)) void **state_)
 #define CASE(name) cmocka_unit_test(name)
 #define TEST_MAIN(...)                                            \
     int main(void)                                                \

@@ -1,11 +1,12 @@
-/* registry.h: what an engine knows: types, nodes, samplers, schedulers. Filled before the first run, then sealed. Nothing is global: two
- * engines may know different nodes. Names are unique; a second registration of a name is an error that names both. */
+/* registry.h: what an engine knows: types, nodes, samplers, schedulers. Filled before the first run, then sealed. Nothing is
+ * global: two engines may know different nodes. Names are unique; a second registration of a name is an error that names both. */
 #ifndef GRAPH_REGISTRY_H
 #define GRAPH_REGISTRY_H
 #include <nodus/node.h>
 
 typedef struct Registry Registry;
-NodusStatus registry_new(Registry **out); /* knows INT, FLOAT, BOOLEAN, STRING, COMBO, "*" and the tensor types IMAGE, MASK, SIGMAS */
+NodusStatus
+registry_new(Registry **out); /* knows INT, FLOAT, BOOLEAN, STRING, COMBO, "*" and the tensor types IMAGE, MASK, SIGMAS */
 void registry_free(Registry *registry);
 NodusStatus registry_add_type(Registry *registry, const NodusType *type);
 NodusStatus registry_add_tensor_type(Registry *registry, const char *name); /* a type whose payload is a tensor */
@@ -20,4 +21,8 @@ int registry_node_count(const Registry *registry);
 const NodusNode *registry_node_at(const Registry *registry, int index); /* sorted by name */
 const NodusSamplerDef *registry_sampler(const Registry *registry, const char *name);
 const NodusSchedulerDef *registry_scheduler(const Registry *registry, const char *name);
+/* In the order of registration, for the lists that nodes offer; NULL behind the last. */
+const char *registry_sampler_name(const Registry *registry, int index);
+const char *registry_scheduler_name(const Registry *registry, int index);
+bool registry_is_tensor(const NodusType *type); /* made by registry_add_tensor_type */
 #endif

@@ -1,6 +1,7 @@
 /* device.h: an opened back end, and the NodusMath that nodes see. What the cpu back end lacks, `ref` serves. */
 #ifndef TENSOR_DEVICE_H
 #define TENSOR_DEVICE_H
+#include <pthread.h>
 #include "engine/base/hash.h"
 #include "engine/base/pool.h"
 #include "engine/tensor/tensor.h"
@@ -13,6 +14,9 @@ struct Device {
     const Backend *backend;
     void *handle;
     Workers workers;
+    void *ref;             /* the reference back end's handle, for what `backend` does not support; NULL on ref itself */
+    Hash128 identity;      /* device_identity as one value */
+    pthread_mutex_t lock;  /* a device computes for one thread at a time */
 };
 
 /* name: "cpu" or "ref" (later "cuda:0"); isa: NULL or a lower instruction set. The pool must outlive the device. */

@@ -23,9 +23,10 @@ typedef struct WeightSet WeightSet;
 NodusStatus weights_new(WeightSet **out);
 WeightSet *weights_ref(WeightSet *set);
 void weights_unref(WeightSet *set); /* NULL is allowed */
-/* While filling: adds an array (name copied; a duplicate name is an error); hands over what keeps the memory alive. */
+/* While filling: adds an array (name copied; a duplicate name is an error); hands over what keeps the memory alive (when weights_own
+ * fails for lack of memory, the owner has been released). */
 NodusStatus weights_add(WeightSet *set, const char *name, int dtype, int rank, const int64_t *dim, const void *data, size_t bytes, bool mapped);
-void weights_own(WeightSet *set, void (*release)(void *owner), void *owner);
+NodusStatus weights_own(WeightSet *set, void (*release)(void *owner), void *owner);
 NodusStatus weights_add_metadata(WeightSet *set, const char *key, const char *value);
 /* Content identity of the set (file hash), for signatures and packed keys; set once while filling. */
 void weights_set_identity(WeightSet *set, Hash128 identity);

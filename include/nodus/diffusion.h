@@ -36,7 +36,8 @@ typedef NodusStatus NodusSampler(const NodusSampling *sampling, const void *opti
 
 enum {
     NODUS_SAMPLER_DROPS_SIGMA = 1, /* asks for steps + 1 sigmas and leaves the last non-zero one out */
-    NODUS_SAMPLER_NEEDS_UNCOND = 2 /* the unconditional prediction is used even at cfg 1 */
+    NODUS_SAMPLER_NEEDS_UNCOND = 2, /* the unconditional prediction is used even at cfg 1 */
+    NODUS_SAMPLER_TWO_CALLS = 4     /* denoises twice a step, but for the last: for the ETA only */
 };
 
 typedef struct NodusSamplerDef {

@@ -50,7 +50,8 @@ NODUS_API NodusStatus nodus_engine_describe(NodusEngine *engine, char **text);
 /* Validates a prompt (API format or the HTTP envelope) and writes the report of `nodus check --json`; *valid: at least one
  * output can run. Text that is no JSON is a report too, not an error. The caller frees. */
 NODUS_API NodusStatus nodus_engine_check(NodusEngine *engine, const char *json, size_t length, bool strict, char **report, bool *valid);
-/* Finds a file in a model folder, as the loaders do: name "" or NULL gives the only or most recently modified one. */
+/* Finds a file in a model folder, as the loaders do: name "" or NULL gives the only or most recently modified one. A name that the folder
+ * does not have may be the path of a file: loaders then find it as *listed_name for the life of the engine. */
 NODUS_API NodusStatus nodus_engine_find(NodusEngine *engine, const char *folder, const char *name, char **path, char **listed_name);
 NODUS_API void nodus_free(void *memory);
 

@@ -6,7 +6,7 @@
 #define MODELS_CLIP_TOKENIZER_H
 #include "engine/base/status.h"
 
-enum { CLIP_VOCABULARY = 49408, CLIP_START = 49406, CLIP_END = 49407, CLIP_CHUNK = 77 };
+enum { CLIP_VOCABULARY = 49408, CLIP_START = 49406, CLIP_END = 49407, CLIP_CHUNK = 77, CLIP_PROMPT_LIMIT = 4 << 20 /* bytes */ };
 
 typedef struct ClipTokenizer ClipTokenizer; /* the vocabulary, hashed; immutable, shared by threads */
 NodusStatus clip_tokenizer_new(ClipTokenizer **out);

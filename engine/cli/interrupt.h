@@ -1,0 +1,14 @@
+/* interrupt.h: Ctrl-C. The first one (or SIGTERM) cancels the run between two operations, so that no half-written file stays; a second one
+ * ends the process at once. */
+#ifndef CLI_INTERRUPT_H
+#define CLI_INTERRUPT_H
+#include <nodus/nodus.h>
+
+/* Before the engine starts its threads: they must never take the signal, so that a handler and nodus_run_free cannot meet. */
+void interrupt_block(void);
+/* After it, on the main thread. */
+void interrupt_allow(void);
+/* The run that a signal cancels from now on; NULL: none. A signal that came before counts. */
+void interrupt_watch(NodusRun *run);
+bool interrupt_came(void);
+#endif

@@ -1,0 +1,149 @@
+/* main.c: the program `nodus`: the table of its commands, and the way to one of them.
+ *
+ * One idea: a command is a row. What is promised but not built is a row too, so that people learn that it will come, not that
+ * they mistyped it. */
+#include "engine/cli/commands.h"
+#include "engine/cli/help.h"
+#include "engine/cli/say.h"
+#include "engine/cli/session.h"
+#include <stdlib.h>
+#include <string.h>
+
+static int command_help(const Options *options);
+
+const Command commands[] = {
+    {"make", "TEXT [options]", "paint a picture from words", MAKE, command_make,
+     .about = "Builds a text-to-image graph (with --init: image-to-image) and runs it. Pictures go to output/ as nodus_00001_.png and so on; each\n"
+              "holds the graph that made it.",
+     .examples = "nodus make \"a red star above a blue circle, night sky\"\n"
+                 "nodus make \"a green tree, snow\" --seed random --batch 4 -o trees\n"
+                 "nodus make \"a house\" -m models/checkpoints/my.safetensors --size 512x768 --steps 25 --cfg 6.5 -n \"blurry\"\n"
+                 "nodus make \"a house at night\" --init output/nodus_00001_.png --denoise 0.6\n"
+                 "nodus make \"a yellow moon\" --save-workflow moon.json && nodus run moon.json --seed 7"},
+    {"run", "WORKFLOW... [options]", "run workflow files", RUN, command_run,
+     .about = "Runs workflows in ComfyUI's API format, one after the other in one process; - reads one from standard input. A workflow that is\n"
+              "refused or fails does not stop the next.",
+     .examples = "nodus run workflow.json\n"
+                 "nodus run a.json b.json --output results --seed random\n"
+                 "nodus run workflow.json --set 5.steps=8 --set \"What to paint.text=a blue fish\"\n"
+                 "nodus run workflow.json --json | jq 'select(.event == \"done\")'\n"
+                 "nodus run workflow.json --dump 5:0=latent.npy --only 5"},
+    {"check", "WORKFLOW [options]", "say what is wrong with a workflow", CHECK, command_check,
+     .about = "Validates a workflow without running it and reports everything at once. Exit status 0: at least one output can run.",
+     .examples = "nodus check workflow.json\nnodus check workflow.json --json\ncat workflow.json | nodus check - --strict"},
+    {"nodes", "[NAME] [options]", "the nodes that workflows can use", NODES, command_nodes,
+     .about = "Lists the nodes of this build, or shows one with its inputs, outputs and help. --json: the shape of ComfyUI's /object_info.",
+     .examples = "nodus nodes\nnodus nodes KSampler\nnodus nodes --json > object_info.json"},
+    {"bench", "unet|vae-decode|vae-encode|clip [options]", "how fast this machine runs Stable Diffusion 1.5", BENCH, command_bench,
+     .about = "Builds a network of full size with weights by a formula (no file is needed), runs it once uncounted, then N times, and reports the\n"
+              "median.",
+     .examples = "nodus bench unet --size 512 --batch 2\nnodus bench vae-decode --size 256 --steps 1 --json\nnodus bench clip --device ref"},
+    {"help", "[COMMAND]", "help for a command", OTHER, command_help, .about = "Shows what a command does, its options and examples.",
+     .examples = "nodus help make"},
+    {"completion", "bash|zsh|fish", "completion for a shell", OTHER, command_completion,
+     .about = "Prints the completion script of a shell, for example into ~/.local/share/bash-completion/completions/nodus.",
+     .examples = "nodus completion bash", .hidden = true},
+    {"man", "", "the manual page", OTHER, command_man, .about = "Prints the manual page as roff.", .examples = "nodus man | man -l -", .hidden = true},
+    {"convert", "", "UI workflow to API format", OTHER, .about = "step 2"},
+    {"why", "", "what would run, and why", OTHER, .about = "step 2"},
+    {"inspect", "", "what a picture or model file holds", OTHER, .about = "step 2"},
+    {"watch", "", "run a workflow at each save", OTHER, .about = "step 2"},
+    {"repl", "", "Lua, line by line", OTHER, .about = "step 4"},
+    {"plugin", "", "make and check plug-ins", OTHER, .about = "step 4"},
+    {"profile", "", "where the time goes", OTHER, .about = "a later step"},
+    {"serve", "", "HTTP server for ComfyUI's clients", OTHER, .about = "a later step"},
+    {0},
+};
+
+const Command *command_find(const char *name)
+{
+    for (const Command *command = commands; command->name; command++)
+        if (!strcmp(command->name, name)) return command;
+    return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+    const char *names[sizeof commands / sizeof *commands];
+    int count = 0;
+    for (const Command *command = commands; command->name; command++)
+        if (command->run) names[count++] = command->name;
+    names[count] = NULL;
+    const char *near = most_like(name, names);
+    if (near) return refuse("there is no command \"%s\"; did you mean \"nodus %s\"?", name, near);
+    return refuse("there is no command \"%s\"; nodus --help lists them", name);
+}
+
+static int not_built(const Command *command)
+{
+    return refuse("%s is not built yet (it comes with %s)", command->name, command->about);
+}
+
+static int command_help(const Options *options)
+{
+    if (!options->words.count) {
+        help_program(stdout);
+        return EXIT_GOOD;
+    }
+    const Command *command = command_find(options->words.item[0]);
+    if (!command) return unknown_command(options->words.item[0]);
+    if (!command->run) return not_built(command);
+    help_command(command, stdout);
+    return EXIT_GOOD;
+}
+
+/* `--version`: of the program, and of everything in it. */
+static int show_version(void)
+{
+    Session session;
+    const Options options = {0};
+    char *text = NULL;
+    int code = session_open(&session, &options);
+    if (code) return code;
+    NodusStatus status = nodus_engine_describe(session.engine, &text);
+    if (!status) fputs(text, stdout);
+    nodus_free(text);
+    session_close(&session);
+    return status ? refuse_status(status) : EXIT_GOOD;
+}
+
+static int run_command(const Command *command, int count, char **arguments)
+{
+    Options options;
+    NodusStatus status = options_parse(command, count, arguments, &options);
+    if (status) {
+        refuse("%s", nodus_error_message(status));
+        say("nodus %s --help shows its options", command->name);
+        nodus_error_free(status);
+        return EXIT_REFUSED;
+    }
+    if (options.help) help_command(command, stdout);
+    const int code = options.help ? EXIT_GOOD : options.version ? show_version() : command->run(&options);
+    free(options.words.item);
+    free(options.set.item);
+    free(options.only.item);
+    free(options.dump.item);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        help_program(stderr);
+        return EXIT_REFUSED;
+    }
+    int code;
+    const Command *command = command_find(argv[1]);
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+        help_program(stdout);
+        code = EXIT_GOOD;
+    } else if (!strcmp(argv[1], "--version")) {
+        code = show_version();
+    } else if (!command) {
+        code = argv[1][0] == '-' ? refuse("there is no option %s here; nodus --help shows commands and options", argv[1]) : unknown_command(argv[1]);
+    } else {
+        code = command->run ? run_command(command, argc - 2, argv + 2) : not_built(command);
+    }
+    if (fflush(stdout) || ferror(stdout)) return code ? code : refuse("standard output could not be written");
+    return code;
+}

@@ -1,0 +1,240 @@
+/* make.c: `nodus make`: words to a picture.
+ *
+ * One idea: it writes the workflow that a person would have drawn, and runs it like any other; so a picture of `make` holds a workflow
+ * that `run` and every client understand, and nothing about sampling is known here. */
+#include "engine/cli/checkpoint.h"
+#include "engine/cli/commands.h"
+#include "engine/cli/dumps.h"
+#include "engine/cli/initial.h"
+#include "engine/cli/interrupt.h"
+#include "engine/cli/say.h"
+#include "engine/cli/session.h"
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { DEFAULT_SIDE = 512, DEFAULT_STEPS = 20 };
+#define DEFAULT_CFG 7.0
+#define DEFAULT_REDRAW 0.75
+
+/* ---- The graph, a node a line -------------------------------------------------------------------------------------- */
+
+/* Adds `"id": {"class_type": …, "inputs": {…}, "_meta": {"title": …}}`; takes the inputs over. */
+static void put_node(FILE *to, const char *id, const char *class_type, const char *title, cJSON *inputs)
+{
+    cJSON *node = need(cJSON_CreateObject());
+    need(cJSON_AddStringToObject(node, "class_type", class_type));
+    cJSON_AddItemToObject(node, "inputs", inputs);
+    need(cJSON_AddStringToObject(need(cJSON_AddObjectToObject(node, "_meta")), "title", title));
+    char *text = need(cJSON_PrintUnformatted(node));
+    fprintf(to, "%s\n  \"%s\": %s", strcmp(id, "1") ? "," : "", id, text);
+    cJSON_free(text);
+    cJSON_Delete(node);
+}
+
+static cJSON *inputs_new(void)
+{
+    return need(cJSON_CreateObject());
+}
+
+static void put_text(cJSON *inputs, const char *name, const char *text)
+{
+    need(cJSON_AddStringToObject(inputs, name, text));
+}
+
+static void put_number(cJSON *inputs, const char *name, double number)
+{
+    need(cJSON_AddNumberToObject(inputs, name, number));
+}
+
+static void put_link(cJSON *inputs, const char *name, const char *node, int slot)
+{
+    cJSON *link = need(cJSON_AddArrayToObject(inputs, name));
+    cJSON_AddItemToArray(link, need(cJSON_CreateString(node)));
+    cJSON_AddItemToArray(link, need(cJSON_CreateNumber(slot)));
+}
+
+static void put_prompt(FILE *to, const char *id, const char *title, const char *text)
+{
+    cJSON *inputs = inputs_new();
+    put_text(inputs, "text", text);
+    put_link(inputs, "clip", "1", 1);
+    put_node(to, id, "CLIPTextEncode", title, inputs);
+}
+
+static void put_start(FILE *to, const Options *options, const char *picture)
+{
+    cJSON *inputs = inputs_new();
+    if (!picture) {
+        put_number(inputs, "width", options->width);
+        put_number(inputs, "height", options->height);
+        put_number(inputs, "batch_size", options->batch);
+        put_node(to, "4", "EmptyLatentImage", "Size", inputs);
+        return;
+    }
+    put_link(inputs, "pixels", "8", 0);
+    put_link(inputs, "vae", "1", 2);
+    put_node(to, "4", "VAEEncode", "To a latent", inputs);
+    cJSON *load = inputs_new();
+    put_text(load, "image", picture);
+    put_node(to, "8", "LoadImage", "The picture to start from", load);
+}
+
+static void put_sampler(FILE *to, const Options *options, uint64_t seed)
+{
+    cJSON *inputs = inputs_new();
+    char digits[24];
+    snprintf(digits, sizeof digits, "%" PRIu64, seed); /* a double would lose bits */
+    put_link(inputs, "model", "1", 0);
+    need(cJSON_AddRawToObject(inputs, "seed", digits));
+    put_number(inputs, "steps", options->steps);
+    put_number(inputs, "cfg", options->cfg);
+    put_text(inputs, "sampler_name", options->sampler);
+    put_text(inputs, "scheduler", options->scheduler);
+    put_link(inputs, "positive", "2", 0);
+    put_link(inputs, "negative", "3", 0);
+    put_link(inputs, "latent_image", "4", 0);
+    put_number(inputs, "denoise", options->denoise);
+    put_node(to, "5", "KSampler", "Remove the noise", inputs);
+}
+
+static void put_picture(FILE *to)
+{
+    cJSON *decode = inputs_new(), *save = inputs_new();
+    put_link(decode, "samples", "5", 0);
+    put_link(decode, "vae", "1", 2);
+    put_node(to, "6", "VAEDecode", "To pixels", decode);
+    put_link(save, "images", "6", 0);
+    put_text(save, "filename_prefix", "nodus");
+    put_node(to, "7", "SaveImage", "Write it", save);
+}
+
+static char *write_graph(const Options *options, const char *checkpoint, const char *picture, uint64_t seed)
+{
+    Growing text;
+    cJSON *load = inputs_new();
+    text_begin(&text);
+    fputc('{', text.file);
+    put_text(load, "ckpt_name", checkpoint);
+    put_node(text.file, "1", "CheckpointLoaderSimple", "The model", load);
+    put_prompt(text.file, "2", "What to paint", options->words.item[0]);
+    put_prompt(text.file, "3", "What not to paint", options->negative ? options->negative : "");
+    put_start(text.file, options, picture);
+    put_sampler(text.file, options, seed);
+    put_picture(text.file);
+    fputs("\n}\n", text.file);
+    return text_end(&text);
+}
+
+static NodusStatus save_graph(const char *path, const char *text)
+{
+    char *temporary = format_text("%s.%ld.tmp", path, (long)getpid());
+    FILE *file = fopen(temporary, "wbx");
+    bool written = file && fputs(text, file) >= 0;
+    if (file) written = !fclose(file) && written;
+    written = written && !rename(temporary, path);
+    NodusStatus status = written ? NULL : nodus_error(NODUS_ERROR_FILE, "--save-workflow: cannot write '%s': %s", path, strerror(errno));
+    if (!written && file) unlink(temporary);
+    free(temporary);
+    return status;
+}
+
+/* ---- Choices ------------------------------------------------------------------------------------------------------- */
+
+static bool is_utf8(const char *text)
+{
+    for (const unsigned char *c = (const unsigned char *)text; *c;) {
+        const int more = *c < 0x80 ? 0 : *c >= 0xc2 && *c < 0xe0 ? 1 : (*c & 0xf0) == 0xe0 ? 2 : *c >= 0xf0 && *c < 0xf5 ? 3 : -1;
+        if (more < 0) return false;
+        if ((*c == 0xe0 && c[1] < 0xa0) || (*c == 0xed && c[1] >= 0xa0) || (*c == 0xf0 && c[1] < 0x90) || (*c == 0xf4 && c[1] >= 0x90)) return false;
+        for (int i = 1; i <= more; i++)
+            if ((c[i] & 0xc0) != 0x80) return false;
+        c += 1 + more;
+    }
+    return true;
+}
+
+static NodusStatus check_words(const Options *options)
+{
+    if (!options->words.count) return nodus_error(NODUS_ERROR_INPUT, "what shall it paint? nodus make \"a red star, night sky\"");
+    if (options->words.count > 1)
+        return nodus_error(NODUS_ERROR_INPUT, "put the text into quotes: nodus make \"%s %s …\"", options->words.item[0], options->words.item[1]);
+    if (!is_utf8(options->words.item[0]) || (options->negative && !is_utf8(options->negative)))
+        return nodus_error(NODUS_ERROR_INPUT, "the text is not valid UTF-8");
+    if (options->init && options->size_given)
+        return nodus_error(NODUS_ERROR_INPUT, "--size with --init is not built yet (resizing comes with step 2); the picture's own size is used without it");
+    if (options->init && options->batch > 1)
+        return nodus_error(NODUS_ERROR_INPUT, "--batch with --init is not built yet (it comes with step 2); run it again with another --seed");
+    for (int i = 0; i < options->dump.count; i++)
+        if (!dumps_well_formed(options->dump.item[i]))
+            return nodus_error(NODUS_ERROR_INPUT, "--dump %s: takes NODE[:SLOT][.pooled|.noise_mask]=FILE.npy", options->dump.item[i]);
+    return NULL;
+}
+
+static void fill_defaults(Options *options)
+{
+    if (!options->steps) options->steps = DEFAULT_STEPS;
+    if (!options->batch) options->batch = 1;
+    if (!options->cfg_given) options->cfg = DEFAULT_CFG;
+    if (!options->denoise_given) options->denoise = options->init ? DEFAULT_REDRAW : 1;
+    if (!options->sampler) options->sampler = "dpmpp_2m";
+    if (!options->scheduler) options->scheduler = "karras";
+}
+
+static void choose_size(Options *options, const char *checkpoint)
+{
+    if (options->init || options->size_given) return;
+    if (checkpoint_size(checkpoint, &options->width, &options->height)) return;
+    options->width = options->height = DEFAULT_SIDE;
+}
+
+/* ---- The command --------------------------------------------------------------------------------------------------- */
+
+static void announce(const Options *options, const char *name, const char *path)
+{
+    if (options->quiet) return;
+    say("model: %s (%s)", name, path);
+    if (options->save_workflow && options->model && strchr(options->model, '/') && strcmp(options->model, name))
+        say("note: %s lies outside the model folders; to run the saved workflow, put it into models/checkpoints", path);
+}
+
+static NodusStatus make_graph(Session *session, Options *options, char **text)
+{
+    char *path = NULL, *name = NULL, *picture = NULL;
+    NODUS_TRY(nodus_engine_find(session->engine, "checkpoints", options->model, &path, &name));
+    choose_size(options, path);
+    announce(options, name, path);
+    NodusStatus status = options->init ? initial_name(session, options->init, &picture) : NULL;
+    if (!status) *text = write_graph(options, name, picture, session->seed);
+    if (!status && options->save_workflow) status = save_graph(options->save_workflow, *text);
+    nodus_free(path);
+    nodus_free(name);
+    free(picture);
+    return status;
+}
+
+int command_make(const Options *given)
+{
+    Options options = *given;
+    Session session;
+    char *text = NULL;
+    NodusStatus status = check_words(&options);
+    if (status) return refuse_status(status);
+    fill_defaults(&options);
+    int code = session_open(&session, &options);
+    if (code) return code;
+    status = make_graph(&session, &options, &text);
+    for (int i = 0; i < options.dump.count && !status; i++)
+        if (!dumps_has_node(options.dump.item[i], text, strlen(text)))
+            status = nodus_error(NODUS_ERROR_INPUT, "--dump %s: the graph has no such node (--save-workflow shows it)", options.dump.item[i]);
+    if (status) code = refuse_status(status);
+    else code = session_run(&session, &(Prompt){.text = text, .length = strlen(text)});
+    if (interrupt_came()) code = EXIT_CANCELLED;
+    free(text);
+    session_close(&session);
+    return code;
+}

@@ -1,0 +1,56 @@
+/* run.c: `nodus run`: workflows and script steps, one after the other; a failure does not stop what follows, Ctrl-C does. */
+#include "engine/cli/commands.h"
+#include "engine/cli/dumps.h"
+#include "engine/cli/interrupt.h"
+#include "engine/cli/jobs.h"
+#include "engine/cli/say.h"
+#include "engine/cli/session.h"
+#include <string.h>
+
+/* A dump that no workflow can give is a slip of the pen: told before anything runs. */
+static NodusStatus check_dumps(const Options *options, const Jobs *jobs)
+{
+    for (int i = 0; i < options->dump.count; i++) {
+        const char *text = options->dump.item[i];
+        bool found = false;
+        if (!dumps_well_formed(text)) return nodus_error(NODUS_ERROR_INPUT, "--dump %s: takes NODE[:SLOT][.pooled|.noise_mask]=FILE.npy", text);
+        for (int j = 0; j < jobs->count && !found; j++) {
+            const Job *job = &jobs->item[j];
+            found = job->kind == JOB_RUN && (job->problem || dumps_has_node(text, job->text, job->length));
+        }
+        if (!found) return nodus_error(NODUS_ERROR_INPUT, "--dump %s: no workflow has that node", text);
+    }
+    return NULL;
+}
+
+static int run_job(Session *session, const Job *job)
+{
+    if (job->kind != JOB_RUN) {
+        NodusStatus status = jobs_do_file(job, session->input);
+        return status ? refuse_status(status) : EXIT_GOOD;
+    }
+    if (job->problem) return session_refuse(session, "unreadable_file", job->problem);
+    const Prompt prompt = {.file = job->file, .text = job->text, .length = job->length};
+    return session_run(session, &prompt);
+}
+
+static int run_all(const Options *options, const Jobs *jobs)
+{
+    Session session;
+    int worst = session_open(&session, options);
+    if (worst) return worst;
+    for (int i = 0; i < jobs->count && !interrupt_came(); i++) worst = worst_exit(worst, run_job(&session, &jobs->item[i]));
+    if (interrupt_came()) worst = EXIT_CANCELLED;
+    session_close(&session);
+    return worst;
+}
+
+int command_run(const Options *options)
+{
+    Jobs jobs;
+    NodusStatus status = jobs_read(options, &jobs);
+    if (!status) status = check_dumps(options, &jobs);
+    const int code = status ? refuse_status(status) : run_all(options, &jobs);
+    jobs_free(&jobs);
+    return code;
+}

@@ -1,0 +1,122 @@
+/* say.c: messages, memory and text of the command line; see say.h. */
+#include "engine/cli/say.h"
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+int worst_exit(int a, int b)
+{
+    static const int order[] = {EXIT_CANCELLED, EXIT_NODE_FAILED, EXIT_REFUSED};
+    for (int i = 0; i < 3; i++)
+        if (a == order[i] || b == order[i]) return order[i];
+    return EXIT_GOOD;
+}
+
+void say(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+int refuse(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("nodus: ", stderr);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return EXIT_REFUSED;
+}
+
+int refuse_status(NodusStatus status)
+{
+    refuse("%s", nodus_error_message(status));
+    nodus_error_free(status);
+    return EXIT_REFUSED;
+}
+
+void *need(void *memory)
+{
+    if (memory) return memory;
+    refuse("out of memory");
+    exit(EXIT_NODE_FAILED);
+}
+
+char *format_text(const char *format, ...)
+{
+    char *text;
+    va_list args;
+    va_start(args, format);
+    const int length = vasprintf(&text, format, args);
+    va_end(args);
+    return need(length < 0 ? NULL : text);
+}
+
+char *copy_text(const char *text)
+{
+    return need(strdup(text));
+}
+
+void text_begin(Growing *text)
+{
+    *text = (Growing){0};
+    text->file = need(open_memstream(&text->data, &text->size));
+}
+
+char *text_end(Growing *text)
+{
+    const bool failed = ferror(text->file) | fclose(text->file);
+    return need(failed ? NULL : text->data);
+}
+
+/* Edit distance of short words; long ones are like nothing. */
+static int distance(const char *a, const char *b)
+{
+    enum { LONGEST = 40 };
+    int row[LONGEST + 1];
+    const int m = (int)strnlen(a, LONGEST + 1), n = (int)strnlen(b, LONGEST + 1);
+    if (m > LONGEST || n > LONGEST) return LONGEST;
+    for (int j = 0; j <= n; j++) row[j] = j;
+    for (int i = 1; i <= m; i++) {
+        int diagonal = row[0];
+        row[0] = i;
+        for (int j = 1; j <= n; j++) {
+            int best = diagonal + (a[i - 1] != b[j - 1]);
+            if (row[j] + 1 < best) best = row[j] + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            diagonal = row[j];
+            row[j] = best;
+        }
+    }
+    return row[n];
+}
+
+const char *most_like(const char *word, const char *const *names)
+{
+    const int length = (int)strnlen(word, 40);
+    int best = length < 4 ? 2 : length / 3 + 1; /* a third of the letters may be wrong */
+    const char *found = NULL;
+    for (; *names; names++) {
+        const int d = distance(word, *names);
+        const bool begins = length >= 2 && !strncmp(word, *names, (size_t)length);
+        if (!begins && d >= best) continue;
+        if (!begins) best = d;
+        found = *names;
+    }
+    return found;
+}
+
+const char *text_of_seconds(double seconds, char out[32])
+{
+    if (!(seconds < 1e7)) return "very long";
+    const int whole = (int)(seconds + 0.5);
+    if (seconds < 9.95) snprintf(out, 32, "%.2f s", seconds);
+    else if (seconds < 99.95) snprintf(out, 32, "%.1f s", seconds);
+    else if (whole < 3600) snprintf(out, 32, "%d min %02d s", whole / 60, whole % 60);
+    else snprintf(out, 32, "%d h %02d min", whole / 3600, whole / 60 % 60);
+    return out;
+}

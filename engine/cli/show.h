@@ -1,0 +1,17 @@
+/* show.h: the events of a run, as JSON lines or for people: files and texts on stdout, everything else on stderr. */
+#ifndef CLI_SHOW_H
+#define CLI_SHOW_H
+#include "engine/cli/progress.h"
+
+typedef enum Stage { STAGE_TEXT, STAGE_SAMPLING, STAGE_DECODING, STAGE_ENCODING, STAGE_OTHER, STAGE_COUNT } Stage;
+
+typedef struct Show {
+    const Options *options;
+    const char *input, *output, *temp; /* folders, to say where files are */
+    Progress progress;
+    double seconds[STAGE_COUNT], steps;
+} Show;
+
+void show_begin(Show *show, const Options *options, const char *input, const char *output, const char *temp);
+void show_event(void *show, const NodusEvent *event);
+#endif

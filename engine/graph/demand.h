@@ -1,0 +1,70 @@
+/* demand.h: which nodes have to run: the state of a run's nodes, and the walk from what is wanted to what is there.
+ *
+ * One idea: a node is demanded by whoever reads it, not planned in advance. So caching, lazy inputs and graphs that grow are one
+ * mechanism: demanding a node finds its result in the cache, finds an equal node (its leader) that is under way, or puts it
+ * behind its own sources. */
+#ifndef GRAPH_DEMAND_H
+#define GRAPH_DEMAND_H
+#include "engine/graph/cache.h"
+#include "engine/graph/hashmap.h"
+#include "engine/graph/run.h"
+
+typedef enum TaskState {
+    TASK_IDLE,    /* nobody asked */
+    TASK_WAITING, /* for `pending` sources */
+    TASK_READY,   /* in the ready list */
+    TASK_DONE,
+    TASK_FAILED /* itself, or a source of it */
+} TaskState;
+
+typedef struct Task {
+    uint8_t state;
+    bool root;             /* an output, or wanted by name */
+    bool announced;        /* its `done` or `cached` event is out */
+    bool connected;        /* its sources count it among their readers */
+    int32_t leader;        /* the node that runs for all equal ones; −1: not demanded */
+    int32_t next_follower; /* of the same leader; −1 ends */
+    int32_t first_follower;
+    int32_t first_reader; /* edge; −1 ends */
+    int32_t pending;
+    int32_t uses; /* reads of its result that are still to come */
+    int32_t previous_ready, next_ready;
+    uint64_t asked;    /* lazy inputs that were demanded */
+    CacheEntry *entry; /* pinned while somebody will read it */
+} Task;
+
+typedef struct Edge {
+    int32_t reader, next;
+} Edge;
+
+typedef struct Demand {
+    NodusRun *run;
+    const Workflow *workflow;
+    Task *task;
+    Hash128 *signature;
+    HashMap leaders; /* signature → index + 1 */
+    Edge *edge;
+    size_t edges, edge_capacity;
+    int32_t *stack; /* node × 2 + phase */
+    size_t depth, stack_capacity;
+    int32_t first_ready, last_ready, ready_count;
+    int32_t *cached; /* hits that are not announced yet */
+    size_t cached_count, cached_capacity;
+    int to_run;
+} Demand;
+
+NodusStatus demand_open(Demand *demand, NodusRun *run); /* signatures of all nodes in the order */
+void demand_close(Demand *demand);
+/* Demands a node and everything that it needs. Ready ones go to the back of the ready list. */
+NodusStatus demand_node(Demand *demand, int32_t node);
+/* Demands lazy inputs (a bit each) of a node that is being run; it may have to wait again (state WAITING). */
+NodusStatus demand_inputs(Demand *demand, int32_t node, uint64_t inputs);
+int32_t demand_next(Demand *demand);                       /* takes the first ready node; −1 when there is none */
+void demand_later(Demand *demand, int32_t node);           /* back to the end of the list */
+void demand_done(Demand *demand, int32_t node);            /* it has its entry: readers may become ready */
+void demand_failed(Demand *demand, int32_t node);          /* with all that depend on it */
+void demand_release_sources(Demand *demand, int32_t node); /* it has read them */
+bool demand_is_needed(const Demand *demand, int32_t node); /* somebody will still read it */
+/* The source's result: of the leader. */
+Result *demand_source(const Demand *demand, const Bind *bind);
+#endif

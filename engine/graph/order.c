@@ -1,0 +1,122 @@
+/* order.c: a depth-first walk from the outputs, without recursion: prompts may be chains of 100,000 nodes.
+ *
+ * One idea: Tarjan's low links tell which nodes lie on a cycle in one pass: a node on the walk's stack is cyclic when an edge
+ * leads from it or from behind it back to it or before it. */
+#include "engine/graph/order.h"
+#include "engine/base/status.h"
+#include <string.h>
+
+enum { SHOWN_OF_A_CYCLE = 12 };
+
+typedef struct Frame {
+    int32_t node, low; /* low: the smallest stack position that an edge leads back to */
+    uint32_t next;     /* input to look at */
+} Frame;
+
+typedef struct Walk {
+    Workflow *workflow;
+    Frame *frame;
+    int32_t depth;
+    size_t capacity;
+    int32_t *position; /* of a node: 0 unseen, > 0 its place on the stack + 1, −1 done */
+    const char *cycle;
+} Walk;
+
+bool order_is_link(const cJSON *item)
+{
+    return cJSON_IsArray(item);
+}
+
+/* Binds an input that is a well-formed link to a slot that exists. */
+static void bind_link(Workflow *workflow, Node *node, uint32_t input)
+{
+    const cJSON *item = node->item[input];
+    if (!item || !order_is_link(item) || cJSON_GetArraySize(item) != 2) return;
+    bool negative;
+    uint64_t slot;
+    const char *id = json_string(item->child);
+    const int32_t source = id ? workflow_find(workflow, id) : -1;
+    if (source < 0 || !json_integer(item->child->next, &negative, &slot) || (negative && slot) || slot > UINT32_MAX) return;
+    const NodusNode *def = workflow->node[source].def;
+    if (def && slot >= def->output_count) return;
+    node->bind[input] = (Bind){.kind = BIND_LINK, .source = source, .slot = (uint32_t)slot};
+}
+
+static NodusStatus push(Walk *walk, int32_t index)
+{
+    void *items = walk->frame;
+    if (!memory_reserve(&items, &walk->capacity, (size_t)walk->depth, sizeof *walk->frame)) return status_memory();
+    walk->frame = items;
+    walk->frame[walk->depth] = (Frame){.node = index, .low = INT32_MAX};
+    walk->position[index] = ++walk->depth;
+    Node *node = &walk->workflow->node[index];
+    node->reached = true;
+    for (uint32_t i = 0; node->def && i < node->def->input_count; i++)
+        if (node->def->inputs[i].kind != NODUS_HIDDEN) bind_link(walk->workflow, node, i);
+    return NULL;
+}
+
+/* The ids from stack place `first` to the top and back again. */
+static void note_cycle(Walk *walk, int32_t first)
+{
+    if (walk->cycle) return;
+    Text text = {0};
+    for (int32_t at = first; at < walk->depth; at++) {
+        if (at - first == SHOWN_OF_A_CYCLE) {
+            text_add(&text, "… → ");
+            break;
+        }
+        text_format(&text, "%s → ", walk->workflow->node[walk->frame[at].node].id);
+    }
+    text_add(&text, walk->workflow->node[walk->frame[first].node].id);
+    walk->cycle = arena_text(walk->workflow->arena, text_get(&text));
+    text_free(&text);
+}
+
+static void pop(Walk *walk)
+{
+    const int32_t place = --walk->depth;
+    const Frame frame = walk->frame[place];
+    Node *node = &walk->workflow->node[frame.node];
+    node->cyclic = frame.low <= place;
+    if (place && frame.low < place && frame.low < walk->frame[place - 1].low) walk->frame[place - 1].low = frame.low;
+    walk->position[frame.node] = -1;
+    walk->workflow->order[walk->workflow->order_count++] = frame.node;
+}
+
+/* The next source of the node on top that was not seen yet, or −1. */
+static int32_t next_source(Walk *walk)
+{
+    Frame *top = &walk->frame[walk->depth - 1];
+    const Node *node = &walk->workflow->node[top->node];
+    while (node->def && top->next < node->def->input_count) {
+        const Bind *bind = &node->bind[top->next++];
+        if (bind->kind != BIND_LINK) continue;
+        const int32_t place = walk->position[bind->source] - 1;
+        if (place == -1) return bind->source;
+        if (place < 0) continue; /* done */
+        if (place < top->low) top->low = place;
+        note_cycle(walk, place);
+    }
+    return -1;
+}
+
+NodusStatus order_nodes(Workflow *workflow, const int32_t *root, size_t roots, const char **cycle)
+{
+    Walk walk = {.workflow = workflow, .position = memory_array((size_t)workflow->count + 1, sizeof *walk.position)};
+    workflow->order = arena_alloc(workflow->arena, ((size_t)workflow->count + 1) * sizeof *workflow->order);
+    NodusStatus status = walk.position && workflow->order ? NULL : status_memory();
+    for (size_t r = 0; r < roots && !status; r++) {
+        if (walk.position[root[r]]) continue;
+        status = push(&walk, root[r]);
+        while (!status && walk.depth) {
+            const int32_t source = next_source(&walk);
+            if (source < 0) pop(&walk);
+            else status = push(&walk, source);
+        }
+    }
+    *cycle = walk.cycle;
+    memory_free(walk.position);
+    memory_free(walk.frame);
+    return status;
+}

@@ -1,0 +1,277 @@
+/* image_io.c: nodes that read pictures and write them.
+ *
+ * One idea: a picture file has 8 bits a channel, an IMAGE is f32 from 0 to 1. Reading divides by 255; writing multiplies and cuts
+ * off, never rounds, so that what was read is written back as it was. Workflow and prompt travel in the PNG. */
+#include "engine/base/file.h"
+#include "engine/base/memory.h"
+#include "engine/base/status.h"
+#include "engine/formats/picture.h"
+#include "nodes/output_file.h"
+#include <nodus/node.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { EMPTY_MASK_SIDE = 64, LEVEL_SAVE = 4, LEVEL_PREVIEW = 1 };
+
+/* ---- LoadImage ----------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const char *image;
+} LoadImageArgs;
+
+static NodusStatus image_emit(NodusCall *call, const Picture *picture)
+{
+    const size_t pixels = (size_t)picture->width * (size_t)picture->height * (size_t)picture->frames;
+    const int64_t dim[] = {picture->frames, picture->height, picture->width, 3};
+    float *rgb = memory_array(pixels, 3 * sizeof(float));
+    NodusTensor *image;
+    if (!rgb) return status_memory();
+    for (size_t i = 0; i < pixels; i++)
+        for (size_t c = 0; c < 3; c++) rgb[3 * i + c] = (float)picture->rgba[4 * i + c] / 255.0f;
+    NodusStatus status = nodus_tensor_from_f32(nodus_math(call), &image, 4, dim, rgb);
+    memory_free(rgb);
+    return status ? status : nodus_emit_tensor(call, 0, "IMAGE", image);
+}
+
+/* What is transparent; a picture without transparency gives small zeros. */
+static NodusStatus image_emit_mask(NodusCall *call, const Picture *picture)
+{
+    NodusTensor *mask;
+    if (!picture->has_alpha) {
+        const int64_t dim[] = {picture->frames, EMPTY_MASK_SIDE, EMPTY_MASK_SIDE};
+        NODUS_TRY(nodus_tensor_fill(nodus_math(call), &mask, 3, dim, 0));
+        return nodus_emit_tensor(call, 1, "MASK", mask);
+    }
+    const size_t pixels = (size_t)picture->width * (size_t)picture->height * (size_t)picture->frames;
+    float *clear = memory_array(pixels, sizeof(float));
+    if (!clear) return status_memory();
+    for (size_t i = 0; i < pixels; i++) clear[i] = 1.0f - (float)picture->rgba[4 * i + 3] / 255.0f;
+    NodusStatus status =
+        nodus_tensor_from_f32(nodus_math(call), &mask, 3, (int64_t[]){picture->frames, picture->height, picture->width}, clear);
+    memory_free(clear);
+    return status ? status : nodus_emit_tensor(call, 1, "MASK", mask);
+}
+
+static NodusStatus image_load(NodusCall *call, const void *args)
+{
+    const LoadImageArgs *in = args;
+    const char *path;
+    Picture picture;
+    NODUS_TRY(nodus_find_file(call, "input", in->image, &path));
+    NODUS_TRY(picture_read(path, &picture));
+    NodusStatus status = image_emit(call, &picture);
+    if (!status) status = image_emit_mask(call, &picture);
+    picture_free(&picture);
+    return status;
+}
+
+static NodusStatus image_load_fingerprint(NodusCall *call, const void *args, NodusHash *hash)
+{
+    const LoadImageArgs *in = args;
+    const char *path;
+    NODUS_TRY(nodus_find_file(call, "input", in->image, &path));
+    return nodus_hash_file(call, hash, path);
+}
+
+static const NodusInput load_image_inputs[] = {
+    NODUS_FLAG_COMBO(NODUS_UPLOAD, "image", LoadImageArgs, image, "A picture of the input folder.", .folder = "input"),
+};
+static const NodusOutput load_image_outputs[] = {
+    {.name = "IMAGE", .type = "IMAGE", .tooltip = "The picture; an animation gives a batch."},
+    {.name = "MASK", .type = "MASK", .tooltip = "1 where the picture is transparent."},
+};
+const NodusNode node_load_image = {
+    NODUS_NODE("LoadImage", "Load Image", "image", LoadImageArgs, load_image_inputs, load_image_outputs),
+    .flags = NODUS_IO,
+    .help = "Read a picture from the input folder.",
+    .example = "graphs/img2img.json",
+    .run = image_load,
+    .fingerprint = image_load_fingerprint,
+};
+
+/* ---- Writing ------------------------------------------------------------------------------------------------------- */
+
+/* 0..1 → 0..255, cut off; what is no number becomes 0. */
+static uint8_t image_byte(float x)
+{
+    const float scaled = 255.0f * x;
+    return scaled >= 255 ? 255 : scaled > 0 ? (uint8_t)scaled : 0;
+}
+
+typedef struct Writing {
+    NodusCall *call;
+    OutputSeries series;
+    const PictureText *texts;
+    int text_count, level, width, height, channels;
+} Writing;
+
+/* The file appears under the first number that nobody has taken. */
+static NodusStatus image_commit(Writing *w, int64_t index, const uint8_t *png, size_t size)
+{
+    const char *name, *path;
+    FileWriter *file;
+    NODUS_TRY(output_name(&w->series, index, ".png", &name, &path));
+    NODUS_TRY(file_create(path, &file));
+    NodusStatus status = file_write(file, png, size);
+    if (status) {
+        file_abandon(file);
+        return status;
+    }
+    for (bool exists = true;; w->series.number++) {
+        status = output_name(&w->series, index, ".png", &name, &path);
+        if (status) {
+            file_abandon(file);
+            return status;
+        }
+        NODUS_TRY(file_commit_as(file, path, &exists));
+        if (!exists) return output_done(&w->series, "images", name);
+    }
+}
+
+static NodusStatus image_write(Writing *w, int64_t index, const float *pixels, uint8_t *bytes)
+{
+    const size_t count = (size_t)w->width * (size_t)w->height * (size_t)w->channels;
+    uint8_t *png;
+    size_t size;
+    for (size_t i = 0; i < count; i++) bytes[i] = image_byte(pixels[i]);
+    NODUS_TRY(png_encode(bytes, w->width, w->height, w->channels, w->level, nodus_option(w->call, "png_fast"), w->texts,
+                         w->text_count, &png, &size));
+    NodusStatus status = image_commit(w, index, png, size);
+    memory_free(png);
+    return status;
+}
+
+static NodusStatus image_write_all(Writing *w, const NodusTensor *images)
+{
+    const size_t count = (size_t)w->width * (size_t)w->height * (size_t)w->channels;
+    const int64_t batch = nodus_tensor_dim(images, 0);
+    const float *pixels;
+    NODUS_TRY(nodus_tensor_map_f32(nodus_math(w->call), images, &pixels));
+    uint8_t *bytes = memory_alloc(count);
+    if (!bytes) return status_memory();
+    NodusStatus status = NULL;
+    for (int64_t i = 0; i < batch && !status; i++) {
+        status = image_write(w, i, pixels + (size_t)i * count, bytes);
+        if (!status) status = nodus_progress(w->call, (double)(i + 1), (double)batch, NULL);
+    }
+    memory_free(bytes);
+    return status;
+}
+
+typedef struct {
+    const NodusTensor *images;
+    const char *filename_prefix, *prompt, *extra_pnginfo;
+} SaveImageArgs;
+
+/* Writes [b, h, w, c] pictures to the folder `type` of the engine. */
+static NodusStatus image_save_as(NodusCall *call, const SaveImageArgs *in, const char *input, const char *type,
+                                 const char *prefix, int level)
+{
+    const NodusTensor *images = in->images;
+    const int64_t height = nodus_tensor_dim(images, 1), width = nodus_tensor_dim(images, 2),
+                  channels = nodus_tensor_dim(images, 3);
+    if (nodus_tensor_rank(images) != 4 || (channels != 1 && channels != 3 && channels != 4) || height > PICTURE_MAX_SIDE ||
+        width > PICTURE_MAX_SIDE)
+        return nodus_input_error(call, input, "%d × %d pixels with %d channels: a PNG has up to %d × %d with 1, 3 or 4",
+                                 (int)width, (int)height, (int)channels, PICTURE_MAX_SIDE, PICTURE_MAX_SIDE);
+    OutputText *notes;
+    Writing w = {.call = call, .level = level, .width = (int)width, .height = (int)height, .channels = (int)channels};
+    NODUS_TRY(output_metadata(call, in->prompt, in->extra_pnginfo, &notes, &w.text_count));
+    PictureText *texts = nodus_alloc(call, (size_t)(w.text_count + 1) * sizeof *texts);
+    if (!texts) return status_memory();
+    for (int i = 0; i < w.text_count; i++) texts[i] = (PictureText){notes[i].key, notes[i].value};
+    w.texts = texts;
+    NODUS_TRY(output_series(call, type, prefix, width, height, &w.series));
+    return image_write_all(&w, images);
+}
+
+/* "ComfyUI_temp_" and five letters, so that previews of several nodes and runs never meet. */
+static NodusStatus image_temp_prefix(char out[32])
+{
+    unsigned char random[5];
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        return nodus_error(NODUS_ERROR_DEVICE, "the system gives no random numbers");
+    strcpy(out, "ComfyUI_temp_");
+    char *letter = out + strlen(out);
+    for (size_t i = 0; i < sizeof random; i++) *letter++ = (char)('a' + random[i] % 26);
+    *letter = '\0';
+    return NULL;
+}
+
+/* ---- SaveImage, PreviewImage, MaskPreview -------------------------------------------------------------------------- */
+
+static NodusStatus image_save(NodusCall *call, const void *args)
+{
+    const SaveImageArgs *in = args;
+    return image_save_as(call, in, "images", "output", in->filename_prefix, LEVEL_SAVE);
+}
+
+#define SAVE_HIDDEN                                             \
+    NODUS_IN_HIDDEN("prompt", SaveImageArgs, prompt, "PROMPT"), \
+        NODUS_IN_HIDDEN("extra_pnginfo", SaveImageArgs, extra_pnginfo, "EXTRA_PNGINFO")
+static const NodusInput save_image_inputs[] = {
+    NODUS_IN_LINK("images", SaveImageArgs, images, "IMAGE", "The pictures to write."),
+    NODUS_IN_STRING("filename_prefix", SaveImageArgs, filename_prefix,
+                    "Beginning of the names, with sub-folders if wanted; %width%, %height%, %year%, %month%, %day%, %hour%, "
+                    "%minute%, %second% and "
+                    "%batch_num% are filled in.",
+                    .def = "ComfyUI"),
+    SAVE_HIDDEN,
+};
+const NodusNode node_save_image = {
+    NODUS_NODE_END("SaveImage", "Save Image", "image", SaveImageArgs, save_image_inputs),
+    .flags = NODUS_OUTPUT | NODUS_IO,
+    .help = "Write pictures as PNG to the output folder, each with the workflow that made it.",
+    .example = "graphs/txt2img.json",
+    .run = image_save,
+};
+
+static NodusStatus image_preview(NodusCall *call, const void *args)
+{
+    char prefix[32];
+    NODUS_TRY(image_temp_prefix(prefix));
+    return image_save_as(call, args, "images", "temp", prefix, LEVEL_PREVIEW);
+}
+
+static const NodusInput preview_image_inputs[] = {
+    NODUS_IN_LINK("images", SaveImageArgs, images, "IMAGE", "The pictures to show."),
+    SAVE_HIDDEN,
+};
+const NodusNode node_preview_image = {
+    NODUS_NODE_END("PreviewImage", "Preview Image", "image", SaveImageArgs, preview_image_inputs),
+    .flags = NODUS_OUTPUT | NODUS_IO,
+    .help = "Show pictures: they are written to the temp folder.",
+    .example = "graphs/img2img.json",
+    .run = image_preview,
+};
+
+/* The mask as grey pictures of three channels. */
+static NodusStatus image_preview_mask(NodusCall *call, const void *args)
+{
+    SaveImageArgs in = *(const SaveImageArgs *)args;
+    NodusMath *math = nodus_math(call);
+    const NodusTensor *mask = in.images;
+    NodusTensor *grey, *rgb;
+    char prefix[32];
+    const int rank = nodus_tensor_rank(mask);
+    if (rank < 2 || nodus_tensor_count(mask) == 0) return nodus_input_error(call, "mask", "has no area");
+    const int64_t height = nodus_tensor_dim(mask, -2), width = nodus_tensor_dim(mask, -1);
+    NODUS_TRY(
+        nodus_tensor_reshape(math, &grey, mask, 4, (int64_t[]){nodus_tensor_count(mask) / (height * width), height, width, 1}));
+    NODUS_TRY(nodus_tensor_concat(math, &rgb, 3, 3, (const NodusTensor *[]){grey, grey, grey}));
+    in.images = rgb;
+    NODUS_TRY(image_temp_prefix(prefix));
+    return image_save_as(call, &in, "mask", "temp", prefix, LEVEL_SAVE);
+}
+
+static const NodusInput mask_preview_inputs[] = {
+    NODUS_IN_LINK("mask", SaveImageArgs, images, "MASK", "The mask to show."),
+    SAVE_HIDDEN,
+};
+const NodusNode node_mask_preview = {
+    NODUS_NODE_END("MaskPreview", "MaskPreview", "mask", SaveImageArgs, mask_preview_inputs),
+    .flags = NODUS_OUTPUT | NODUS_IO,
+    .help = "Show a mask as a grey picture: it is written to the temp folder.",
+    .example = "graphs/img2img.json",
+    .run = image_preview_mask,
+};

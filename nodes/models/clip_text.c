@@ -1,0 +1,62 @@
+/* clip_text.c: CLIP's text tower as a tensor graph.
+ *
+ * One idea: token and position embeddings are added, then each layer adds attention and a two-layer network to what came in, each
+ * on a normalised copy; a token sees itself and what stands before it. After Radford et al. 2021; keys of Hugging Face's
+ * CLIPTextModel. */
+#include "nodes/models/clip_text.h"
+#include "nodes/models/keys.h"
+#include <math.h>
+
+enum { HEAD_WIDTH = 64, MAX_LAYERS = 128 };
+static const float EPS = 1e-5f;
+
+NodusStatus clip_text_config(const WeightSet *weights, const char *prefix, ClipTextConfig *out)
+{
+    *out = (ClipTextConfig){.quick_gelu = true};
+    NODUS_TRY(keys_prefix(prefix, out->prefix, sizeof out->prefix));
+    NODUS_TRY(keys_size(weights, prefix, "embeddings.token_embedding.weight", 2, 0, &out->vocabulary));
+    NODUS_TRY(keys_size(weights, prefix, "embeddings.token_embedding.weight", 2, 1, &out->width));
+    NODUS_TRY(keys_size(weights, prefix, "embeddings.position_embedding.weight", 2, 0, &out->positions));
+    NODUS_TRY(keys_count(weights, prefix, "encoder.layers.", ".layer_norm1.weight", MAX_LAYERS, &out->layers));
+    if (!out->layers)
+        return nodus_error(NODUS_ERROR_FILE, "the weight \"%sencoder.layers.0.layer_norm1.weight\" is missing", prefix);
+    out->heads = out->width < HEAD_WIDTH ? 1 : out->width / HEAD_WIDTH;
+    return NULL;
+}
+
+static OpRef clip_text_attention(OpGraph *g, const ClipTextConfig *config, OpRef x)
+{
+    const float scale = 1 / sqrtf((float)config->width / (float)config->heads);
+    graph_push(g, "self_attn");
+    const OpRef q = op_linear(g, x, "q_proj"), k = op_linear(g, x, "k_proj"), v = op_linear(g, x, "v_proj");
+    const OpRef seen = op_softmax(g, op_scores(g, q, k, config->heads, scale), true);
+    const OpRef out = op_linear(g, op_values(g, seen, v, config->heads), "out_proj");
+    graph_pop(g);
+    return out;
+}
+
+static OpRef clip_text_layer(OpGraph *g, const ClipTextConfig *config, OpRef x)
+{
+    x = op_add(g, x, clip_text_attention(g, config, op_layer_norm(g, x, "layer_norm1", EPS)));
+    const OpRef h = op_linear(g, op_layer_norm(g, x, "layer_norm2", EPS), "mlp.fc1");
+    return op_add(g, x, op_linear(g, config->quick_gelu ? op_quick_gelu(g, h) : op_gelu(g, h), "mlp.fc2"));
+}
+
+void clip_text_build(OpGraph *g, const ClipTextConfig *config, int64_t batch, int layer, bool normalize)
+{
+    graph_push(g, "%s", config->prefix);
+    const OpRef ids = op_input(g, "ids", DTYPE_I32, 2, (const int64_t[]){batch, config->positions});
+    OpRef h =
+        op_add(g, op_embed(g, ids, "embeddings.token_embedding.weight"), op_weight(g, "embeddings.position_embedding.weight"));
+    OpRef hidden = OP_NONE;
+    for (int i = 0; i < config->layers; i++) {
+        graph_push(g, "encoder.layers.%d", i);
+        h = clip_text_layer(g, config, h);
+        graph_pop(g);
+        if (i + 1 == layer) hidden = h;
+    }
+    if (op_is_none(hidden)) graph_fail(g, "there is no layer %d of %d", layer, config->layers);
+    op_output(g, "hidden", normalize ? op_layer_norm(g, hidden, "final_layer_norm", EPS) : hidden);
+    op_output(g, "last", op_layer_norm(g, h, "final_layer_norm", EPS));
+    graph_pop(g);
+}

@@ -1,0 +1,37 @@
+/* support_graph.h: nodes that do little, an engine that has only those, and a log of a run's events: what the tests of
+ * engine/graph share. */
+#ifndef TESTS_SUPPORT_GRAPH_H
+#define TESTS_SUPPORT_GRAPH_H
+#include "engine/graph/cache.h"
+#include "engine/graph/engine.h"
+#include "engine/graph/run.h"
+
+/* Classes, each with an INT output unless said otherwise:
+ *   Int(value), Same(value): never shared, Check(value): odd numbers are refused, Unbuilt: has no function
+ *   Add(a, b), Sum(values): takes lists, Ints(from, count) → a list, an io node, Width(image), Picture(width) → IMAGE
+ *   Text(text) → STRING, Widgets(one input of each kind) → STRING, Prompt() → prompt and extra_pnginfo
+ *   Fail(value, message), Choose(first, a, b) → *: lazy, Block(value, message): blocks odd numbers
+ *   Steps(count): reports progress, Work(flop): announces work, Meet(value) and MeetIo(value): each waits until the other runs
+ *   File(name) → STRING: an input picture, Model(name) → STRING: a checkpoint, Show(value): an output node */
+extern atomic_int toy_calls; /* of Add, Show and Int together */
+
+typedef struct ToyEvent {
+    NodusEventKind kind;
+    uint64_t id;
+    char *node, *ui, *message, *json;
+    double value, max, eta, rate;
+} ToyEvent;
+typedef struct ToyLog {
+    ToyEvent *event;
+    int count, capacity;
+    NodusRun *cancel_at_start; /* cancelled when a node starts */
+} ToyLog;
+
+NodusStatus toy_engine(const NodusEngineOptions *options, NodusEngine **out); /* NULL: ref device, one thread */
+void toy_listen(void *user, const NodusEvent *event);                         /* user: ToyLog */
+void toy_log_free(ToyLog *log);
+/* Runs a prompt; options may be NULL. */
+NodusOutcome toy_run(NodusEngine *engine, const char *json, const NodusRunOptions *options, ToyLog *log);
+int toy_count(const ToyLog *log, NodusEventKind kind, const char *node); /* node NULL: any */
+const ToyEvent *toy_find(const ToyLog *log, NodusEventKind kind, const char *node);
+#endif

@@ -1,0 +1,113 @@
+/* Sampling nodes on the demo model: stages add up, guidance of 1 needs no negative prompt, entries are averaged, mistakes are named. */
+#include "engine/base/memory.h"
+#include "nodes/values.h"
+#include "tests/support_lab.h"
+#include "tests/test.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* TestJoin: the entries of two conditionings in one. */
+typedef struct { const Conditioning *a, *b; } TestJoinArgs;
+static NodusStatus test_join(NodusCall *call, const void *args)
+{
+    const TestJoinArgs *in = args;
+    Conditioning *joined = memory_alloc(sizeof *joined);
+    joined->cond = memory_array((size_t)(in->a->count + in->b->count), sizeof(Cond));
+    for (int i = 0; i < in->a->count + in->b->count; i++) {
+        const Cond *from = i < in->a->count ? &in->a->cond[i] : &in->b->cond[i - in->a->count];
+        joined->cond[joined->count++] = (Cond){nodus_tensor_ref(from->text), nodus_tensor_ref(from->pooled)};
+    }
+    return nodus_emit(call, 0, &type_conditioning, joined);
+}
+static const NodusInput test_join_inputs[] = {
+    NODUS_IN_LINK("a", TestJoinArgs, a, "CONDITIONING", ""), NODUS_IN_LINK("b", TestJoinArgs, b, "CONDITIONING", "")};
+static const NodusOutput test_join_outputs[] = {{.name = "CONDITIONING", .type = "CONDITIONING", .tooltip = ""}};
+static const NodusNode node_test_join = {
+    NODUS_NODE("TestJoin", "Test Join", "test", TestJoinArgs, test_join_inputs, test_join_outputs), .help = "", .run = test_join};
+static const NodusNode *const nodes[] = {&node_test_join, NULL};
+
+static Lab lab;
+static int setup(void **state)
+{
+    (void)state;
+    NodusStatus status = lab_open(&lab, nodes);
+    if (status) fprintf(stderr, "%s\n", nodus_error_message(status));
+    return status ? -1 : 0;
+}
+static int teardown(void **state)
+{
+    (void)state;
+    lab_close(&lab);
+    return 0;
+}
+
+#define BASE                                                                                                                    \
+    "{\"1\": {\"class_type\": \"CheckpointLoaderSimple\", \"inputs\": {\"ckpt_name\": \"shapes-sd1.safetensors\"}},"              \
+    "\"2\": {\"class_type\": \"CLIPTextEncode\", \"inputs\": {\"text\": \"a red star\", \"clip\": [\"1\", 1]}},"                  \
+    "\"3\": {\"class_type\": \"CLIPTextEncode\", \"inputs\": {\"text\": \"\", \"clip\": [\"1\", 1]}},"                            \
+    "\"4\": {\"class_type\": \"EmptyLatentImage\", \"inputs\": {\"width\": 64, \"height\": 64, \"batch_size\": 1}},"              \
+    "\"J\": {\"class_type\": \"TestJoin\", \"inputs\": {\"a\": [\"2\", 0], \"b\": [\"3\", 0]}},"                                  \
+    "\"D\": {\"class_type\": \"TestJoin\", \"inputs\": {\"a\": [\"2\", 0], \"b\": [\"2\", 0]}},"
+#define SIMPLE(id_, cfg_, positive_, negative_, denoise_)                                                                         \
+    "\"" id_ "\": {\"class_type\": \"KSampler\", \"inputs\": {\"model\": [\"1\", 0], \"seed\": 5, \"steps\": 4, \"cfg\": " #cfg_    \
+    ", \"sampler_name\": \"euler\", \"scheduler\": \"normal\", \"positive\": [\"" positive_ "\", 0], \"negative\": [\"" negative_   \
+    "\", 0], \"latent_image\": [\"4\", 0], \"denoise\": " #denoise_ "}}"
+#define ADVANCED(id_, noise_, latent_, start_, end_, left_)                                                                        \
+    "\"" id_ "\": {\"class_type\": \"KSamplerAdvanced\", \"inputs\": {\"model\": [\"1\", 0], \"add_noise\": \"" noise_               \
+    "\", \"noise_seed\": 5, \"steps\": 4, \"cfg\": 5, \"sampler_name\": \"euler\", \"scheduler\": \"normal\", \"positive\": [\"2\", 0]," \
+    "\"negative\": [\"3\", 0], \"latent_image\": [\"" latent_ "\", 0], \"start_at_step\": " #start_ ", \"end_at_step\": " #end_     \
+    ", \"return_with_leftover_noise\": \"" left_ "\"}}"
+
+static void same(const char *a, const char *b, const char *node_a, const char *node_b, double tolerance)
+{
+    void **state_ = NULL;
+    LabArray x, y;
+    double largest = 0;
+    assert_ok(lab_array(&lab, a, node_a, 0, NULL, &x));
+    assert_ok(lab_array(&lab, b, node_b, 0, NULL, &y));
+    assert_int_equal(x.count, y.count);
+    for (size_t i = 0; i < x.count; i++) largest = fmax(largest, fabs((double)x.data[i] - (double)y.data[i]));
+    if (!(largest <= tolerance)) fail_msg("they differ by %g", largest);
+    free(x.data);
+    free(y.data);
+}
+
+TEST(two_stages_add_up_to_one)
+{
+    same(BASE SIMPLE("5", 5, "2", "3", 1) "}",
+         BASE ADVANCED("6", "enable", "4", 0, 2, "enable") ", " ADVANCED("7", "disable", "6", 2, 10000, "disable") "}", "5", "7", 1e-4);
+}
+
+TEST(a_guidance_of_one_does_not_hear_the_negative_prompt)
+{
+    same(BASE SIMPLE("5", 1, "2", "3", 1) "}", BASE SIMPLE("6", 1, "2", "2", 1) "}", "5", "6", 0);
+}
+
+TEST(equal_entries_weigh_as_much_as_one)
+{
+    same(BASE SIMPLE("5", 5, "2", "3", 1) "}", BASE SIMPLE("6", 5, "D", "3", 1) "}", "5", "6", 1e-4);
+}
+
+TEST(entries_are_averaged)
+{
+    /* negative: mean of both, positive: the same mean; guidance then changes nothing */
+    same(BASE SIMPLE("5", 5, "J", "J", 1) "}", BASE SIMPLE("6", 1, "J", "J", 1) "}", "5", "6", 1e-4);
+}
+
+TEST(nothing_to_do_returns_the_latent)
+{
+    LabArray x;
+    assert_ok(lab_array(&lab, BASE SIMPLE("5", 5, "2", "3", 0) "}", "5", 0, NULL, &x));
+    for (size_t i = 0; i < x.count; i++) assert_true(x.data[i] == 0);
+    free(x.data);
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        CASE(two_stages_add_up_to_one), CASE(a_guidance_of_one_does_not_hear_the_negative_prompt), CASE(equal_entries_weigh_as_much_as_one),
+        CASE(entries_are_averaged), CASE(nothing_to_do_returns_the_latent),
+    };
+    return cmocka_run_group_tests(cases, setup, teardown);
+}
