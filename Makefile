@@ -34,6 +34,7 @@ LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 CLI_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard engine/cli/*.c))
 
 .DEFAULT_GOAL := build
+.SECONDARY:
 .PHONY: help build test bench fuzz lint asan tsan docs install clean check-includes format
 
 help: ## this list

@@ -35,8 +35,8 @@ static void put_options(const Command *command, FILE *to)
         group = row->group;
         char names[64];
         help_option_names(row, names, sizeof names);
-        fprintf(to, "  %-*s ", NAMES_WIDTH, names);
-        if (strlen(names) > NAMES_WIDTH) fprintf(to, "\n  %-*s ", NAMES_WIDTH, "");
+        if (strlen(names) > NAMES_WIDTH) fprintf(to, "  %s\n  %-*s ", names, NAMES_WIDTH, "");
+        else fprintf(to, "  %-*s ", NAMES_WIDTH, names);
         put_column(to, row->help, NAMES_WIDTH + 3);
     }
 }

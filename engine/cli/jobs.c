@@ -40,7 +40,9 @@ static bool begins(const char *text, size_t length, const char *mark, size_t siz
 static NodusStatus check_kind(const char *path, const char *text, size_t length)
 {
     const bool picture = begins(text, length, "\x89PNG\r\n\x1a\n", 8) || (begins(text, length, "RIFF", 4) && length > 12 && !memcmp(text + 8, "WEBP", 4));
+    const bool model = length > 9 && text[8] == '{' && !text[7];
     const char *dot = strrchr(path, '.');
+    if (model) return nodus_error(NODUS_ERROR_FILE, "'%s' is a model file, not a workflow: name it in a loader node, or nodus make -m", path);
     if (picture)
         return nodus_error(NODUS_ERROR_MISSING, "'%s': running the workflow in a picture is not built yet (it comes with step 2)", path);
     if (dot && !strcmp(dot, ".lua")) return nodus_error(NODUS_ERROR_MISSING, "'%s': Lua scripts are not built yet (they come with step 4)", path);

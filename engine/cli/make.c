@@ -197,7 +197,7 @@ static void choose_size(Options *options, const char *checkpoint)
 static void announce(const Options *options, const char *name, const char *path)
 {
     if (options->quiet) return;
-    say("model: %s (%s)", name, path);
+    say("model: %s (%s)", name, strncmp(path, "./", 2) ? path : path + 2);
     if (options->save_workflow && options->model && strchr(options->model, '/') && strcmp(options->model, name))
         say("note: %s lies outside the model folders; to run the saved workflow, put it into models/checkpoints", path);
 }

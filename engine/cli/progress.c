@@ -9,7 +9,7 @@
 
 #define REDRAW_SECONDS 0.05
 #define LONG_SECONDS 60.0
-enum { DEFAULT_COLUMNS = 80, LONGEST_BAR = 30, LEAST_COLUMNS = 20, FEW_STEPS = 8, SMALL_SIDE = 128 };
+enum { DEFAULT_COLUMNS = 80, LONGEST_BAR = 30, LEAST_COLUMNS = 20, FEW_STEPS = 8, SMALL_SIDE = 128, FIGURES_WIDTH = 38 };
 
 double progress_clock(void)
 {
@@ -50,7 +50,7 @@ static void figures(const Progress *progress, char *out, size_t room)
 {
     char left[24] = "", rate[32] = "", eta[40] = "";
     const double seconds = progress_clock() - progress->begun;
-    if (progress->eta >= 0) {
+    if (progress->eta >= 1) {
         clock_text(progress->eta, left);
         snprintf(eta, sizeof eta, "  about %s left", left);
     }
@@ -68,7 +68,8 @@ static void draw(Progress *progress)
 {
     char line[512], numbers[128] = "";
     if (progress->max > 0) figures(progress, numbers, sizeof numbers);
-    int room = progress->columns - 1 - (int)strlen(progress->title) - (int)strlen(numbers) - 5; /* blanks and brackets */
+    const int taken = strlen(numbers) > FIGURES_WIDTH ? (int)strlen(numbers) : FIGURES_WIDTH; /* so that the bar keeps its length */
+    int room = progress->columns - 1 - (int)strlen(progress->title) - taken - 5; /* blanks and brackets */
     if (room > LONGEST_BAR) room = LONGEST_BAR;
     char bar[LONGEST_BAR + 1] = "";
     const double share = progress->max > 0 ? progress->value / progress->max : 0;
@@ -101,9 +102,10 @@ static void advise(const Progress *progress, double seconds)
 {
     const Options *options = progress->options;
     char whole[32], part[32];
-    say("%s will take about %s.", progress->title, text_of_seconds(seconds, whole));
+    say("This will take about %s (%s). Shorter:", text_of_seconds(seconds, whole), progress->title);
     if (options->width <= 0) { /* a workflow file: its nodes are the user's */
-        say("Half the steps would take about %s, half the width and height about a quarter of the time.", text_of_seconds(seconds / 2, part));
+        say("  half the steps: about %s", text_of_seconds(seconds / 2, part));
+        say("  half the width and height: about %s", text_of_seconds(seconds / 4, part));
         return;
     }
     if (options->batch > 1) say("  --batch 1: about %s", text_of_seconds(seconds / options->batch, part));

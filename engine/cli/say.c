@@ -114,7 +114,8 @@ const char *text_of_seconds(double seconds, char out[32])
 {
     if (!(seconds < 1e7)) return "very long";
     const int whole = (int)(seconds + 0.5);
-    if (seconds < 9.95) snprintf(out, 32, "%.2f s", seconds);
+    if (seconds < 0.0995) snprintf(out, 32, "%.0f ms", seconds * 1000);
+    else if (seconds < 9.95) snprintf(out, 32, "%.2f s", seconds);
     else if (seconds < 99.95) snprintf(out, 32, "%.1f s", seconds);
     else if (whole < 3600) snprintf(out, 32, "%d min %02d s", whole / 60, whole % 60);
     else snprintf(out, 32, "%d h %02d min", whole / 3600, whole / 60 % 60);

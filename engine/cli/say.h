@@ -30,6 +30,6 @@ char *text_end(Growing *text);
 
 /* The entry of `names` (NULL-terminated) most like `word`, or NULL when none is like it. */
 const char *most_like(const char *word, const char *const *names);
-/* "0.42 s", "3 min 05 s" */
+/* "12 ms", "0.42 s", "3 min 05 s" */
 const char *text_of_seconds(double seconds, char out[32]);
 #endif

@@ -172,6 +172,7 @@ int session_run(Session *session, const Prompt *prompt)
         nodus_error_free(status);
         return code;
     }
+    session->show.file = prompt->file;
     interrupt_watch(run);
     const NodusOutcome outcome = nodus_run_execute(run);
     interrupt_watch(NULL);

@@ -87,7 +87,7 @@ static void show_finished(Show *show, const NodusEvent *event)
     cJSON *whole = cJSON_Parse(event->json);
     const char *status = event->message;
     if (!strcmp(status, "invalid")) {
-        refuse("the workflow was refused");
+        refuse("%s%sthe workflow was refused", show->file ? show->file : "", show->file ? ": " : "");
         report_print_problems(whole, stderr);
     } else if (!strcmp(status, "cancelled")) {
         if (interrupt_came()) say("cancelled");

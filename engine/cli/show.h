@@ -8,6 +8,7 @@ typedef enum Stage { STAGE_TEXT, STAGE_SAMPLING, STAGE_DECODING, STAGE_ENCODING,
 typedef struct Show {
     const Options *options;
     const char *input, *output, *temp; /* folders, to say where files are */
+    const char *file; /* of the present workflow; NULL: it has none */
     Progress progress;
     double seconds[STAGE_COUNT], steps;
 } Show;

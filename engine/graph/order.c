@@ -101,19 +101,39 @@ static int32_t next_source(Walk *walk)
     return -1;
 }
 
+/* Everything that a node needs, into the order. */
+static NodusStatus walk_from(Walk *walk, int32_t root)
+{
+    if (walk->position[root]) return NULL;
+    NODUS_TRY(push(walk, root));
+    while (walk->depth) {
+        const int32_t source = next_source(walk);
+        if (source < 0) pop(walk);
+        else NODUS_TRY(push(walk, source));
+    }
+    return NULL;
+}
+
+/* Which inputs a node of an unknown class has, nobody knows: whatever looks like a link counts. */
+static NodusStatus walk_unknown(Walk *walk, const Node *node)
+{
+    for (const cJSON *item = node->inputs ? node->inputs->child : NULL; item; item = item->next) {
+        const char *id = order_is_link(item) ? json_string(item->child) : NULL;
+        const int32_t source = id ? workflow_find(walk->workflow, id) : -1;
+        if (source >= 0) NODUS_TRY(walk_from(walk, source));
+    }
+    return NULL;
+}
+
 NodusStatus order_nodes(Workflow *workflow, const int32_t *root, size_t roots, const char **cycle)
 {
     Walk walk = {.workflow = workflow, .position = memory_array((size_t)workflow->count + 1, sizeof *walk.position)};
     workflow->order = arena_alloc(workflow->arena, ((size_t)workflow->count + 1) * sizeof *workflow->order);
     NodusStatus status = walk.position && workflow->order ? NULL : status_memory();
-    for (size_t r = 0; r < roots && !status; r++) {
-        if (walk.position[root[r]]) continue;
-        status = push(&walk, root[r]);
-        while (!status && walk.depth) {
-            const int32_t source = next_source(&walk);
-            if (source < 0) pop(&walk);
-            else status = push(&walk, source);
-        }
+    for (size_t r = 0; r < roots && !status; r++) status = walk_from(&walk, root[r]);
+    for (int32_t k = 0; !status && k < workflow->order_count; k++) { /* the order may grow meanwhile */
+        const Node *node = &workflow->node[workflow->order[k]];
+        if (!node->def) status = walk_unknown(&walk, node);
     }
     *cycle = walk.cycle;
     memory_free(walk.position);

@@ -131,7 +131,7 @@ static bool has_pattern(const void *from, size_t bytes)
 }
 
 /* Compiles the op with its weights packed and the rest bound as inputs, and launches it once. */
-static void run_program(const Subject *s, void *device, const Trial *t)
+static Fault run_program(const Subject *s, void *device, const Trial *t, const Cancel *cancel)
 {
     enum { BEFORE = 64 };
     View in[OP_INPUTS];
@@ -164,14 +164,14 @@ static void run_program(const Subject *s, void *device, const Trial *t)
     const size_t workspace = s->backend->workspace(device, &op);
     char *arena = aligned_block(BEFORE + workspace);
     void *program;
-    const Cancel cancel = {0};
     assert_int_equal(s->backend->compile(device, &op, 1, BEFORE, &program), FAULT_NONE);
-    assert_int_equal(s->backend->launch(program, arena, inputs, (const void *const *)packed, &cancel), FAULT_NONE);
+    const Fault fault = s->backend->launch(program, arena, inputs, (const void *const *)packed, cancel);
     s->backend->discard(program);
     assert_true(has_pattern(arena, BEFORE) && has_pattern(arena + BEFORE + workspace, 64));
     free(arena);
     for (int i = 0; i < op.inputs; i++)
         if (packed[i] != t->in[i].data) free(packed[i]);
+    return fault;
 }
 
 /* ---- Judging ---- */
@@ -247,8 +247,7 @@ static void run_trial(Subject *s, Trial *t, const View *truth, uint64_t seed)
     for (int program = 0; program < 2; program++)
         for (int k = 0; k < s->counts; k++) {
             memset(t->block[OP_INPUTS], TRIAL_PATTERN, bytes);
-            if (program) run_program(s, s->device[k], t);
-            else assert_int_equal(s->backend->eager(s->device[k], &t->op), FAULT_NONE);
+            assert_int_equal(program ? run_program(s, s->device[k], t, &(Cancel){0}) : s->backend->eager(s->device[k], &t->op), FAULT_NONE);
             const char *wrong = NULL;
             if (k == 0) {
                 wrong = judge(t, truth, text);
@@ -295,6 +294,17 @@ static void test_op(int kind)
     }
 OP_LIST(OP_TEST)
 
+TEST(a_cancelled_program_says_so)
+{
+    const Cancel cancel = {1};
+    Trial t;
+    trial_begin(&t, OP_LINEAR, 1, FILL_UNIFORM);
+    case_LINEAR(&t);
+    for (int i = 0; i < subject_count; i++)
+        assert_int_equal(run_program(&subjects[i], subjects[i].device[0], &t, &cancel), FAULT_CANCELLED);
+    trial_end(&t);
+}
+
 TEST(an_unknown_instruction_set_is_refused)
 {
     const Workers workers = {pool_each, NULL, 1};
@@ -306,6 +316,6 @@ TEST(an_unknown_instruction_set_is_refused)
 #define OP_CASE(id, inputs, attrs, tolerance) CASE(id##_agrees_with_the_oracle),
 int main(void)
 {
-    const struct CMUnitTest cases[] = {OP_LIST(OP_CASE) CASE(an_unknown_instruction_set_is_refused)};
+    const struct CMUnitTest cases[] = {OP_LIST(OP_CASE) CASE(a_cancelled_program_says_so), CASE(an_unknown_instruction_set_is_refused)};
     return cmocka_run_group_tests(cases, open_subjects, close_subjects);
 }

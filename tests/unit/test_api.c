@@ -36,9 +36,8 @@ static int close_engine(void **state)
     return system(command);
 }
 
-static const char sum_prompt[] =
-    "{\"1\": {\"class_type\": \"PrimitiveInt\", \"inputs\": {\"value\": 7}}, "
-    "\"2\": {\"class_type\": \"PreviewAny\", \"inputs\": {\"source\": [\"1\", 0]}}}";
+static const char sum_prompt[] = "{\"1\": {\"class_type\": \"PrimitiveInt\", \"inputs\": {\"value\": 7}}, "
+                                 "\"2\": {\"class_type\": \"PreviewAny\", \"inputs\": {\"source\": [\"1\", 0]}}}";
 
 typedef struct Heard {
     int count, kinds[16];
@@ -74,7 +73,8 @@ TEST(the_description_names_version_device_and_libraries)
 {
     char *text;
     assert_ok(nodus_engine_describe(engine, &text));
-    static const char *const pieces[] = {"nodus " NODUS_VERSION, "ref", "threads: 2", "cJSON ", "libpng ", "zlib ", "numerics revision"};
+    static const char *const pieces[] = {"nodus " NODUS_VERSION, "ref", "threads: 2", "cJSON ", "libpng ", "zlib ",
+                                         "numerics revision"};
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
         if (!strstr(text, pieces[i])) fail_msg("%s lacks %s", text, pieces[i]);
     nodus_free(text);

@@ -165,7 +165,7 @@ TEST(wrong_headers_are_refused_with_file_and_key)
          9, "tensor 'b': there is a hole of 1 bytes"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":["
          "4,8]}}",
-         8, "'a'"},
+         8, "is there twice"},
         {"{\"__metadata__\":[]}", 0, "its __metadata__ is no JSON object"},
         {"{\"__metadata__\":{\"k\":1}}", 0, "__metadata__ 'k' is no text"},
         {"{\"__metadata__\":{},\"__metadata__\":{}}", 0, "two members '__metadata__'"},

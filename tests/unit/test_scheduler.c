@@ -237,16 +237,14 @@ TEST(a_result_that_was_dropped_is_made_again_for_a_late_lazy_reader)
     (void)state_;
     NodusEngine *engine = open_engine(true, 0); /* nothing is kept */
     ToyLog log = {0};
-    static const char prompt[] = "{" N("1", "Int", "\"value\": 5") ", " SHOW("2", "1") ", " N(
-        "3",
-        "Steps", "\"count\": 2") ", " N("4", "Add",
-                                        "\"a\": [\"3\", 0], \"b\": 0") ", " N("5", "Choose",
-                                                                              "\"first\": [\"7\", 0], \"a\": [\"1\", 0], \"b\": "
-                                                                              "0") ", " SHOW("6",
-                                                                                             "5") ", " N("7", "Choose",
-                                                                                                         "\"first\": true, "
-                                                                                                         "\"a\": true, \"b\": "
-                                                                                                         "[\"4\", 0]") "}";
+    static const char prompt[] =
+        "{" N("1", "Int", "\"value\": 5") ", " SHOW("2", "1") ", " N("3", "Steps", "\"count\": 2") ", " N(
+            "4", "Add", "\"a\": [\"3\", 0], \"b\": 0") ", " N("5", "Choose",
+                                                              "\"first\": [\"7\", 0], \"a\": [\"1\", 0], \"b\": "
+                                                              "0") ", " SHOW("6", "5") ", " N("7", "Choose",
+                                                                                              "\"first\": true, "
+                                                                                              "\"a\": true, \"b\": "
+                                                                                              "[\"4\", 0]") "}";
     assert_int_equal(toy_run(engine, prompt, NULL, &log), NODUS_SUCCESS);
     expect_ui(&log, "6", "{\"text\": [\"5\"]}");
     assert_int_equal(toy_count(&log, NODUS_EVENT_DONE, "1"), 1); /* told once, whatever it took */

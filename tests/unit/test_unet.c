@@ -25,13 +25,13 @@ typedef struct UnetCase {
     UnetConfig config;
     int64_t batch, height, width;
     const NodusPatchClass *patch;
-    void *self;
+    const void *self;
 } UnetCase;
 
 static NodusStatus build_unet(void *context, OpGraph *graph)
 {
     const UnetCase *unet = context;
-    if (unet->patch) graph_set_patches(graph, &unet->patch, (const void *const[]){unet->self}, 1);
+    if (unet->patch) graph_set_patches(graph, &unet->patch, &unet->self, 1);
     unet_build(graph, &unet->config, unet->batch, unet->height, unet->width, TOKENS);
     return NULL;
 }

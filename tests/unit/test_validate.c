@@ -233,9 +233,10 @@ TEST(missing_inputs_are_listed_and_defaults_are_not_applied)
 TEST(the_first_missing_or_unknown_class_refuses_the_prompt)
 {
     (void)state_;
-    expect_whole("{\"5\": {\"class_type\": \"NoB\", \"inputs\": {}}, \"3\": {\"class_type\": \"NoA\", \"inputs\": {}}, \"2\": "
-                 "{\"class_type\": \"Show\", \"inputs\": {\"value\": [\"5\", 0]}}}",
-                 "invalid_prompt", "Cannot execute because node NoB does not exist.", "Node ID '#5'");
+    expect_whole(
+        "{\"5\": {\"class_type\": \"NoB\", \"inputs\": {}}, \"3\": {\"class_type\": \"NoA\", \"inputs\": {\"x\": [\"5\", 0]}}, "
+        "\"2\": {\"class_type\": \"Show\", \"inputs\": {\"value\": [\"3\", 0]}}}",
+        "invalid_prompt", "Cannot execute because node NoB does not exist.", "Node ID '#5'");
     expect_whole("{\"1\": {\"inputs\": {}}, \"2\": {\"class_type\": \"Show\", \"inputs\": {\"value\": 1}}}", "invalid_prompt",
                  "Cannot execute because a node is missing the class_type property.", "Node ID '#1'");
     expect_whole("{\"1\": {\"class_type\": null}" SHOW2, "invalid_prompt", NULL, "Node ID '#1'");
@@ -349,7 +350,8 @@ TEST(ids_are_opaque)
     (void)state_;
     expect_valid("{\"a b\": {\"class_type\": \"Int\", \"inputs\": {\"value\": 1}}, \"12:3\": {\"class_type\": \"Add\", "
                  "\"inputs\": {\"a\": [\"a b\", 0], \"b\": 1}}, "
-                 "\"é漢\": {\"class_type\": \"Show\", \"inputs\": {\"value\": [\"12:3\", 0]}}, \"\": {\"class_type\": \"Show\", "
+                 "\"é漢\": {\"class_type\": \"Show\", \"inputs\": {\"value\": [\"12:3\", 0]}}, "
+                 "\"\": {\"class_type\": \"Show\", "
                  "\"inputs\": {\"value\": [\"a b\", 0]}}}",
                  2);
 }
