@@ -346,7 +346,50 @@ void toy_log_free(ToyLog *log)
     *log = (ToyLog){0};
 }
 
-NodusOutcome toy_run(NodusEngine *engine, const char *json, const NodusRunOptions *options, ToyLog *log)
+/* The piece of `text` up to one of `ends`, which is taken too. */
+static char *next_piece(char **text, const char *ends)
+{
+    char *piece = *text + strspn(*text, " ");
+    const size_t length = strcspn(piece, ends);
+    *text = piece + length + (piece[length] != '\0');
+    piece[length] = '\0';
+    return *piece ? piece : NULL;
+}
+
+static void put_value(Text *out, const char *value)
+{
+    if (*value == '@') text_format(out, "[\"%s\", 0]", value + 1);
+    else if (strchr("-0123456789[{\"", *value) || !strcmp(value, "true") || !strcmp(value, "false") || !strcmp(value, "null"))
+        text_add(out, value);
+    else json_put_string(out, value, false);
+}
+
+static void put_node(Text *out, char *node)
+{
+    const char *id = next_piece(&node, " "), *class_type = next_piece(&node, " ");
+    text_format(out, "%s\"%s\": {\"class_type\": \"%s\", \"inputs\": {", out->length > 1 ? ", " : "", id,
+                class_type ? class_type : "");
+    for (char *name; (name = next_piece(&node, "="));) {
+        if (out->data[out->length - 1] != '{') text_add(out, ", ");
+        json_put_string(out, name, false);
+        text_add(out, ": ");
+        put_value(out, next_piece(&node, " "));
+    }
+    text_add(out, "}}");
+}
+
+char *toy_json(const char *text)
+{
+    char *copy = memory_text(text), *rest = copy;
+    Text out = {0};
+    text_char(&out, '{');
+    for (char *node; (node = next_piece(&rest, ";"));) put_node(&out, node);
+    text_char(&out, '}');
+    memory_free(copy);
+    return out.data;
+}
+
+NodusOutcome toy_run(NodusEngine *engine, const char *prompt, const NodusRunOptions *options, ToyLog *log)
 {
     NodusRun *run;
     NodusRunOptions with = options ? *options : (NodusRunOptions){.struct_size = sizeof with};
@@ -354,7 +397,9 @@ NodusOutcome toy_run(NodusEngine *engine, const char *json, const NodusRunOption
         with.event = toy_listen;
         with.user = log;
     }
+    char *json = *prompt == '{' ? memory_text(prompt) : toy_json(prompt);
     NodusStatus status = run_new(engine, json, strlen(json), &with, &run);
+    memory_free(json);
     if (status) {
         fprintf(stderr, "run_new: %s\n", nodus_error_message(status));
         nodus_error_free(status);

@@ -30,8 +30,11 @@ typedef struct ToyLog {
 NodusStatus toy_engine(const NodusEngineOptions *options, NodusEngine **out); /* NULL: ref device, one thread */
 void toy_listen(void *user, const NodusEvent *event);                         /* user: ToyLog */
 void toy_log_free(ToyLog *log);
-/* Runs a prompt; options may be NULL. */
-NodusOutcome toy_run(NodusEngine *engine, const char *json, const NodusRunOptions *options, ToyLog *log);
+/* A prompt in short: "1 Int value=3; 2 Add a=@1 b=4; 3 Show value=@2" as JSON. Values: @node (slot 0), JSON, or a bare word for a
+ * text. memory_free. */
+char *toy_json(const char *text);
+/* Runs a prompt, as JSON or in short; options may be NULL. */
+NodusOutcome toy_run(NodusEngine *engine, const char *prompt, const NodusRunOptions *options, ToyLog *log);
 int toy_count(const ToyLog *log, NodusEventKind kind, const char *node); /* node NULL: any */
 const ToyEvent *toy_find(const ToyLog *log, NodusEventKind kind, const char *node);
 #endif

@@ -60,57 +60,21 @@ static double clock_of(clockid_t clock)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* ---- Numbers by formula (numerics.md §17) -------------------------------------------------------------------------- */
+/* ---- Weights ------------------------------------------------------------------------------------------------------- */
 
-/* Entry i (from 0) of stream n, in [−1, 1). */
-static inline float formula(uint32_t i, uint32_t n)
-{
-    uint32_t h = (i + 1) * 2654435761u + n * 2246822519u;
-    h ^= h >> 15;
-    h *= 0x2c1b3c6du;
-    h ^= h >> 12;
-    return (float)(h >> 8) * 0x1p-23f - 1;
-}
-
-/* The nearest half, ties to even, of a number well below 65504. */
-static inline uint16_t half_of(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    const uint32_t sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
-    if (magnitude >= 0x38800000u) return (uint16_t)(sign | ((magnitude - 0x38000000u + 0xfffu + (magnitude >> 13 & 1)) >> 13));
-    float shifted = fabsf(x) + 0.5f; /* the last bit of 0.5 is that of the smallest halves */
-    memcpy(&bits, &shifted, sizeof bits);
-    return (uint16_t)(sign | (bits - 0x3f000000u));
-}
-
-/* x·scale + shift over one tensor. */
+/* One tensor being filled, a block at a time on all threads. */
 typedef struct Fill {
+    const Sd15Tensor *tensor;
+    int index;
     uint16_t *to;
-    int64_t count;
-    uint32_t stream;
-    float scale, shift;
 } Fill;
 
 static void fill_part(void *state, int64_t part)
 {
     const Fill *fill = state;
-    const int64_t begin = part * FILL_BLOCK, end = begin + FILL_BLOCK < fill->count ? begin + FILL_BLOCK : fill->count;
-    for (int64_t i = begin; i < end; i++) fill->to[i] = half_of(formula((uint32_t)i, fill->stream) * fill->scale + fill->shift);
+    const int64_t begin = part * FILL_BLOCK, count = sd15_numbers(fill->tensor), end = begin + FILL_BLOCK < count ? begin + FILL_BLOCK : count;
+    sd15_fill(fill->tensor, fill->index, begin, end, fill->to);
 }
-
-static Fill fill_of(const Sd15Tensor *tensor, int index, uint16_t *to)
-{
-    const int64_t count = sd15_numbers(tensor);
-    const size_t length = strlen(tensor->name);
-    const bool weight = length > 6 && !strcmp(tensor->name + length - 6, "weight");
-    Fill fill = {to, count, (uint32_t)index, 0.05f, 0};
-    if (tensor->rank > 1) fill.scale = (float)(1 / sqrt((double)(count / tensor->dim[0])));
-    else if (weight) fill.scale = 0.1f, fill.shift = 1;
-    return fill;
-}
-
-/* ---- Weights ------------------------------------------------------------------------------------------------------- */
 
 typedef struct Mapping {
     uint8_t *data;
@@ -158,10 +122,11 @@ static NodusStatus make_weights(Bench *bench, const Sd15 *list)
     for (int i = 0; i < list->count; i++) {
         const Sd15Tensor *tensor = &list->item[i];
         if (!of_piece(bench, tensor)) continue;
-        Fill fill = fill_of(tensor, i, (uint16_t *)(void *)(mapping->data + at));
-        pool_each(bench->pool, (fill.count + FILL_BLOCK - 1) / FILL_BLOCK, fill_part, &fill);
+        const int64_t count = sd15_numbers(tensor);
+        Fill fill = {tensor, i, (uint16_t *)(void *)(mapping->data + at)};
+        pool_each(bench->pool, (count + FILL_BLOCK - 1) / FILL_BLOCK, fill_part, &fill);
         madvise(mapping->data + at, stored_bytes(tensor), MADV_DONTNEED); /* the file keeps it */
-        NODUS_TRY(weights_add(bench->weights, tensor->name, DTYPE_F16, tensor->rank, tensor->dim, fill.to, (size_t)fill.count * sizeof *fill.to, true));
+        NODUS_TRY(weights_add(bench->weights, tensor->name, DTYPE_F16, tensor->rank, tensor->dim, fill.to, (size_t)count * sizeof *fill.to, true));
         at += stored_bytes(tensor);
     }
     weights_set_identity(bench->weights, hash_of("nodus bench", 11));
@@ -184,7 +149,7 @@ static NodusStatus make_input(Bench *bench, int slot, int rank, const int64_t *d
     for (int i = 0; i < rank; i++) count *= dim[i];
     float *numbers = need(malloc((size_t)count * sizeof *numbers));
     const float unit = bench->piece == PIECE_ENCODE ? 1 : 1.7320508f; /* pixels −1 … 1; noise has variance 1 */
-    for (int64_t i = 0; i < count; i++) numbers[i] = formula((uint32_t)i, (uint32_t)(INPUT_STREAM + slot)) * unit;
+    for (int64_t i = 0; i < count; i++) numbers[i] = sd15_formula((uint32_t)i, (uint32_t)(INPUT_STREAM + slot)) * unit;
     NodusStatus status = nodus_tensor_from_f32(&bench->math, &bench->input[slot], rank, dim, numbers);
     free(numbers);
     return status;
@@ -196,7 +161,7 @@ static NodusStatus make_tokens(Bench *bench)
     NODUS_TRY(tensor_new(bench->device, DTYPE_I32, 2, dim, &bench->input[0]));
     NODUS_TRY(math_keep(&bench->math, bench->input[0]));
     int32_t *ids = bench->input[0]->data;
-    for (int64_t i = 0; i < count; i++) ids[i] = (int32_t)((formula((uint32_t)i, INPUT_STREAM) + 1) * 0.5f * LARGEST_TOKEN);
+    for (int64_t i = 0; i < count; i++) ids[i] = (int32_t)((sd15_formula((uint32_t)i, INPUT_STREAM) + 1) * 0.5f * LARGEST_TOKEN);
     return NULL;
 }
 

@@ -67,7 +67,7 @@ static int unknown_command(const char *name)
     const char *names[sizeof commands / sizeof *commands];
     int count = 0;
     for (const Command *command = commands; command->name; command++)
-        if (command->run) names[count++] = command->name;
+        if (command->run && !command->hidden) names[count++] = command->name;
     names[count] = NULL;
     const char *near = most_like(name, names);
     if (near) return refuse("there is no command \"%s\"; did you mean \"nodus %s\"?", name, near);

@@ -73,38 +73,38 @@ char *text_end(Growing *text)
     return need(failed ? NULL : text->data);
 }
 
-/* Edit distance of short words; long ones are like nothing. */
+/* Edit distance of short words, in which two letters that changed places count once; long words are like nothing. */
 static int distance(const char *a, const char *b)
 {
     enum { LONGEST = 40 };
-    int row[LONGEST + 1];
+    int d[LONGEST + 1][LONGEST + 1];
     const int m = (int)strnlen(a, LONGEST + 1), n = (int)strnlen(b, LONGEST + 1);
     if (m > LONGEST || n > LONGEST) return LONGEST;
-    for (int j = 0; j <= n; j++) row[j] = j;
+    for (int i = 0; i <= m; i++) d[i][0] = i;
+    for (int j = 0; j <= n; j++) d[0][j] = j;
     for (int i = 1; i <= m; i++) {
-        int diagonal = row[0];
-        row[0] = i;
         for (int j = 1; j <= n; j++) {
-            int best = diagonal + (a[i - 1] != b[j - 1]);
-            if (row[j] + 1 < best) best = row[j] + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = best;
+            int best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+            if (d[i - 1][j] + 1 < best) best = d[i - 1][j] + 1;
+            if (d[i][j - 1] + 1 < best) best = d[i][j - 1] + 1;
+            const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (swapped && d[i - 2][j - 2] + 1 < best) best = d[i - 2][j - 2] + 1;
+            d[i][j] = best;
         }
     }
-    return row[n];
+    return d[m][n];
 }
 
 const char *most_like(const char *word, const char *const *names)
 {
-    const int length = (int)strnlen(word, 40);
-    int best = length < 4 ? 2 : length / 3 + 1; /* a third of the letters may be wrong */
+    const size_t length = strnlen(word, 40);
+    int best = (int)length / 3 + 1; /* a third of the letters may be wrong */
     const char *found = NULL;
     for (; *names; names++) {
-        const int d = distance(word, *names);
-        const bool begins = length >= 2 && !strncmp(word, *names, (size_t)length);
-        if (!begins && d >= best) continue;
-        if (!begins) best = d;
+        const bool begins = length > 1 && !strncmp(word, *names, length);
+        const int d = begins ? 0 : distance(word, *names);
+        if (d >= best) continue;
+        best = d;
         found = *names;
     }
     return found;

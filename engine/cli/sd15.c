@@ -1,8 +1,11 @@
-/* sd15.c: the shapes of Stable Diffusion 1.5, written down as the networks are built: UNet (Rombach et al. 2022), KL-VAE, CLIP-L text tower.
+/* sd15.c: the shapes of Stable Diffusion 1.5, written down as the networks are built: UNet (Rombach et al. 2022), KL-VAE, CLIP-L text tower;
+ * and numbers by the formula of numerics.md §17.
  *
- * One idea: `nodus bench` measures the networks that people have, so it needs their shapes, but no file. */
+ * One idea: `nodus bench` measures the networks that people have, so it needs their shapes, but no file. The formula scales each tensor by
+ * its fan-in, so that activations stay near one; random bits would not. */
 #include "engine/cli/sd15.h"
 #include "engine/cli/say.h"
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -283,4 +286,42 @@ int64_t sd15_numbers(const Sd15Tensor *tensor)
     int64_t count = 1;
     for (int i = 0; i < tensor->rank; i++) count *= tensor->dim[i];
     return count;
+}
+
+/* ---- Numbers ------------------------------------------------------------------------------------------------------- */
+
+static inline float formula(uint32_t i, uint32_t n)
+{
+    uint32_t h = (i + 1) * 2654435761u + n * 2246822519u;
+    h ^= h >> 15;
+    h *= 0x2c1b3c6du;
+    h ^= h >> 12;
+    return (float)(h >> 8) * 0x1p-23f - 1;
+}
+
+float sd15_formula(uint32_t i, uint32_t n)
+{
+    return formula(i, n);
+}
+
+/* The nearest half, ties to even, of a number well below 65504. */
+static inline uint16_t half_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    const uint32_t sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
+    if (magnitude >= 0x38800000u) return (uint16_t)(sign | ((magnitude - 0x38000000u + 0xfffu + (magnitude >> 13 & 1)) >> 13));
+    const float shifted = fabsf(x) + 0.5f; /* the last bit of 0.5 is that of the smallest halves */
+    memcpy(&bits, &shifted, sizeof bits);
+    return (uint16_t)(sign | (bits - 0x3f000000u));
+}
+
+void sd15_fill(const Sd15Tensor *tensor, int index, int64_t begin, int64_t end, uint16_t *to)
+{
+    const size_t length = strlen(tensor->name);
+    const bool weight = length > 6 && !strcmp(tensor->name + length - 6, "weight");
+    float scale = 0.05f, shift = 0;
+    if (tensor->rank > 1) scale = (float)(1 / sqrt((double)(sd15_numbers(tensor) / tensor->dim[0])));
+    else if (weight) scale = 0.1f, shift = 1;
+    for (int64_t i = begin; i < end; i++) to[i] = half_of(formula((uint32_t)i, (uint32_t)index) * scale + shift);
 }

@@ -27,8 +27,6 @@ static void call_close(NodusCall *call)
 {
     for (NodusText *text = call->texts; text; text = text->next) text_free(&text->text);
     math_clear(&call->math);
-    memory_free(call->math.scratch);
-    memory_free(call->math.memory);
     arena_free(call->arena);
 }
 

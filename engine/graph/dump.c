@@ -1,6 +1,5 @@
 /* dump.c: a value as a NumPy file, f32 in C order; what a type's array is, the type says itself. */
 #include "engine/graph/dump.h"
-#include "engine/base/memory.h"
 #include "engine/base/status.h"
 #include "engine/formats/npy.h"
 
@@ -13,8 +12,6 @@ static NodusStatus write_tensor(NodusEngine *engine, const char *file, const Nod
     NodusStatus status = nodus_tensor_map_f32(&math, tensor, &data);
     if (!status) status = npy_write(file, "<f4", tensor->rank, tensor->dim, data, sizeof *data);
     math_clear(&math);
-    memory_free(math.scratch);
-    memory_free(math.memory);
     return status;
 }
 

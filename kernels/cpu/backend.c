@@ -116,13 +116,13 @@ static bool cpu_channels_last(void *device)
 /* ---- Memory ---- */
 
 /* Large blocks lie on huge pages where the system has them, for a kernel walks many rows at once, each on a page of its own;
- * their ends do not, or every block would waste half a huge page. */
+ * their ends do not, or every block would waste half a huge page (what rounding up adds is never touched). */
 static Fault cpu_allocate(void *device, size_t bytes, void **memory)
 {
     (void)device;
     const size_t huge = (size_t)2 << 20, align = bytes >= 4 * huge ? huge : 64;
     if (bytes > PTRDIFF_MAX - align) return FAULT_MEMORY;
-    *memory = aligned_alloc(align, (bytes + 64) / 64 * 64);
+    *memory = aligned_alloc(align, (bytes + align) / align * align);
     if (!*memory) return FAULT_MEMORY;
     if (align == huge) madvise(*memory, bytes / huge * huge, MADV_HUGEPAGE);
     return FAULT_NONE;

@@ -86,10 +86,10 @@ def chunk(kind, data, crc=None):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data) if crc is None else crc)
 
 
-def png(width=16, height=16, shade=128, **broken):
+def png(width=16, height=16, shade=128, crc=None, data=None):
     rows = b"".join(b"\0" + bytes([shade]) * (3 * width) for _ in range(height))
-    shown = struct.pack(">IIBBBBB", broken.get("width", width), broken.get("height", height), 8, broken.get("colour", 2), 0, 0, 0)
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", shown, broken.get("crc")) + chunk(b"IDAT", broken.get("data", zlib.compress(rows))) + chunk(b"IEND", b""))
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header, crc) + chunk(b"IDAT", data or zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 PICTURES = {
@@ -97,7 +97,6 @@ PICTURES = {
     "empty": lambda: b"",
     "truncated": lambda: png()[:45],
     "bad-crc": lambda: png(crc=1),
-    "too-wide": lambda: png(width=1, height=1, **{}) .replace(struct.pack(">II", 1, 1), struct.pack(">II", 2000000, 1), 1),
     "huge": lambda: b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 100000, 100000, 8, 2, 0, 0, 0)) + chunk(b"IEND", b""),
     "no-size": lambda: b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 0, 0, 8, 2, 0, 0, 0)) + chunk(b"IEND", b""),
     "bad-data": lambda: png(data=b"this is not deflate"),
@@ -136,8 +135,8 @@ MODELS = {
     "negative-shape": lambda: safetensors({KEY: tensor([-4], 0, 16)}, b"\0" * 16),
     "overflowing-shape": lambda: safetensors({KEY: tensor([1 << 40, 1 << 40], 0, 16)}, b"\0" * 16),
     "offset-text": lambda: safetensors({KEY: {"dtype": "F32", "shape": [1], "data_offsets": ["0", "4"]}}, b"\0" * 4),
-    "duplicate-key": lambda: safetensors(b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}',
-                                         b"\0" * 4),
+    "duplicate-key": lambda: safetensors(b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}',
+                                         b"\0" * 8),
     "deep": lambda: safetensors(b'{"a": ' + b"[" * 20000 + b"]" * 20000 + b"}"),
     "stranger": lambda: safetensors({"weights.of.something": tensor([1], 0, 4)}, b"\0" * 4),
     "lora": lambda: safetensors({"lora_unet_down_blocks_0.lora_down.weight": tensor([1, 1], 0, 4)}, b"\0" * 4),

@@ -247,7 +247,8 @@ static void run_trial(Subject *s, Trial *t, const View *truth, uint64_t seed)
     for (int program = 0; program < 2; program++)
         for (int k = 0; k < s->counts; k++) {
             memset(t->block[OP_INPUTS], TRIAL_PATTERN, bytes);
-            assert_int_equal(program ? run_program(s, s->device[k], t, &(Cancel){0}) : s->backend->eager(s->device[k], &t->op), FAULT_NONE);
+            void *device = s->device[k];
+            assert_int_equal(program ? run_program(s, device, t, &(Cancel){0}) : s->backend->eager(device, &t->op), FAULT_NONE);
             const char *wrong = NULL;
             if (k == 0) {
                 wrong = judge(t, truth, text);
@@ -316,6 +317,7 @@ TEST(an_unknown_instruction_set_is_refused)
 #define OP_CASE(id, inputs, attrs, tolerance) CASE(id##_agrees_with_the_oracle),
 int main(void)
 {
-    const struct CMUnitTest cases[] = {OP_LIST(OP_CASE) CASE(a_cancelled_program_says_so), CASE(an_unknown_instruction_set_is_refused)};
+    const struct CMUnitTest cases[] = {OP_LIST(OP_CASE) CASE(a_cancelled_program_says_so),
+                                       CASE(an_unknown_instruction_set_is_refused)};
     return cmocka_run_group_tests(cases, open_subjects, close_subjects);
 }

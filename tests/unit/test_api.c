@@ -73,7 +73,7 @@ TEST(the_description_names_version_device_and_libraries)
 {
     char *text;
     assert_ok(nodus_engine_describe(engine, &text));
-    static const char *const pieces[] = {"nodus " NODUS_VERSION, "ref", "threads: 2", "cJSON ", "libpng ", "zlib ",
+    static const char *const pieces[] = {"nodus ", NODUS_VERSION, "ref", "threads: 2", "cJSON ", "libpng ", "zlib ",
                                          "numerics revision"};
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
         if (!strstr(text, pieces[i])) fail_msg("%s lacks %s", text, pieces[i]);

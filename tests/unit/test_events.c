@@ -7,9 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define N(id, class, inputs) "\"" id "\": {\"class_type\": \"" class "\", \"inputs\": {" inputs "}}"
-#define SHOW(id, from)       N(id, "Show", "\"value\": [\"" from "\", 0]")
-
 static NodusEngine *engine;
 
 static int open_engine(void **state)
@@ -42,7 +39,7 @@ TEST(a_run_is_begin_then_nodes_then_finished_with_rising_ids)
     (void)state_;
     ToyLog log = {0};
     const NodusRunOptions options = {.struct_size = sizeof options, .first_event_id = 7, .index = 3, .file = "w.json"};
-    toy_run(engine, "{" N("1", "Int", "\"value\": 1") ", " SHOW("2", "1") "}", &options, &log);
+    toy_run(engine, "1 Int value=1; 2 Show value=@1", &options, &log);
     static const NodusEventKind kinds[] = {NODUS_EVENT_BEGIN, NODUS_EVENT_START, NODUS_EVENT_DONE,
                                            NODUS_EVENT_START, NODUS_EVENT_DONE,  NODUS_EVENT_FINISHED};
     assert_int_equal(log.count, 6);
@@ -70,13 +67,14 @@ TEST(a_run_is_begin_then_nodes_then_finished_with_rising_ids)
 TEST(the_next_runs_ids_go_on)
 {
     NodusRun *run;
-    static const char prompt[] = "{" N("1", "Int", "\"value\": 1") ", " SHOW("2", "1") "}";
+    char *prompt = toy_json("1 Int value=1; 2 Show value=@1");
     ToyLog log = {0};
     const NodusRunOptions options = {.struct_size = sizeof options, .event = toy_listen, .user = &log};
     assert_ok(run_new(engine, prompt, strlen(prompt), &options, &run));
     run_execute(run);
     assert_int_equal(run->events.next, log.event[log.count - 1].id + 1);
     run_free(run);
+    memory_free(prompt);
     toy_log_free(&log);
 }
 
@@ -98,7 +96,7 @@ TEST(progress_is_limited_and_keeps_first_and_last)
 {
     (void)state_;
     ToyLog log = {0};
-    toy_run(engine, "{" N("1", "Steps", "\"count\": 20000") ", " SHOW("2", "1") "}", NULL, &log);
+    toy_run(engine, "1 Steps count=20000; 2 Show value=@1", NULL, &log);
     const int count = toy_count(&log, NODUS_EVENT_PROGRESS, "1");
     assert_true(count >= 2 && count < 100);
     double last = 0;
@@ -116,7 +114,7 @@ TEST(outputs_only_drops_the_others_and_leaves_no_gaps)
     (void)state_;
     ToyLog log = {0};
     const NodusRunOptions options = {.struct_size = sizeof options, .outputs_only = true};
-    toy_run(engine, "{" N("1", "Int", "\"value\": 1") ", " SHOW("2", "1") "}", &options, &log);
+    toy_run(engine, "1 Int value=1; 2 Show value=@1", &options, &log);
     assert_int_equal(log.count, 4); /* begin, start, done, finished */
     for (int i = 0; i < log.count; i++) assert_int_equal(log.event[i].id, i + 1);
     assert_int_equal(toy_count(&log, NODUS_EVENT_DONE, "1"), 0);
@@ -126,7 +124,7 @@ TEST(outputs_only_drops_the_others_and_leaves_no_gaps)
 TEST(a_refused_prompt_is_one_finished_event_with_the_report)
 {
     (void)state_;
-    static const char *const prompts[] = {"{\"1\": ", "{}", "{" SHOW("2", "9") "}"};
+    static const char *const prompts[] = {"{\"1\": ", "{}", "2 Show value=@9"};
     static const char *const types[] = {"invalid_json", "prompt_no_outputs", "prompt_outputs_failed_validation"};
     for (int i = 0; i < 3; i++) {
         ToyLog log = {0};
@@ -145,8 +143,7 @@ TEST(a_partly_valid_prompt_succeeds_and_tells_the_errors)
 {
     (void)state_;
     ToyLog log = {0};
-    assert_int_equal(toy_run(engine, "{" N("1", "Int", "\"value\": 1") ", " SHOW("2", "1") ", " SHOW("3", "9") "}", NULL, &log),
-                     NODUS_SUCCESS);
+    assert_int_equal(toy_run(engine, "1 Int value=1; 2 Show value=@1; 3 Show value=@9", NULL, &log), NODUS_SUCCESS);
     Json *json = line_of(&log.event[log.count - 1]);
     assert_string_equal(json_string(json_get(json_root(json), "status")), "success");
     assert_true(cJSON_IsNull(json_get(json_root(json), "error")));
@@ -158,7 +155,7 @@ TEST(a_partly_valid_prompt_succeeds_and_tells_the_errors)
 TEST(an_estimate_comes_from_the_rate_of_the_last_time_and_survives_the_process)
 {
     char folder[] = "/tmp/nodus-rates-XXXXXX", command[64];
-    static const char prompt[] = "{" N("1", "Work", "\"flop\": 1e6") ", " SHOW("2", "1") "}";
+    static const char prompt[] = "1 Work flop=1e6; 2 Show value=@1";
     assert_non_null(mkdtemp(folder));
     for (int turn = 0; turn < 3; turn++) {
         NodusEngine *own;

@@ -47,7 +47,8 @@ TEST(an_empty_latent_has_a_cell_for_8_by_8_pixels)
 TEST(a_latent_without_mask_says_so)
 {
     LabArray array;
-    assert_error(lab_array(&lab, "{" EMPTY(64, 64, 1) "}", "1", 0, "noise_mask", &array), "no noise_mask");
+    assert_error(lab_array(&lab, "{" EMPTY(64, 64, 1) "}", "1", 0, "noise_mask", &array), "the run failed");
+    assert_non_null(strstr(lab.warning, "this latent has no noise_mask"));
 }
 
 TEST(a_saved_latent_holds_samples_version_and_prompt)

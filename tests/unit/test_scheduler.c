@@ -42,19 +42,13 @@ static NodusOutcome run_once(const char *prompt, ToyLog *log)
     return outcome;
 }
 
-#define N(id, class, inputs) "\"" id "\": {\"class_type\": \"" class "\", \"inputs\": {" inputs "}}"
-#define SHOW(id, from)       N(id, "Show", "\"value\": [\"" from "\", 0]")
-
 /* ---- Lists --------------------------------------------------------------------------------------------------------- */
 
 TEST(a_node_is_called_once_a_list_element)
 {
     (void)state_;
     ToyLog log = {0};
-    assert_int_equal(run_once("{" N("1", "Ints", "\"from\": 5, \"count\": 3") ", " N(
-                                  "2", "Add", "\"a\": [\"1\", 0], \"b\": 10") ", " SHOW("3", "2") "}",
-                              &log),
-                     NODUS_SUCCESS);
+    assert_int_equal(run_once("1 Ints from=5 count=3; 2 Add a=@1 b=10; 3 Show value=@2", &log), NODUS_SUCCESS);
     expect_ui(&log, "3", "{\"text\": [\"15\", \"16\", \"17\"]}");
     assert_int_equal(toy_count(&log, NODUS_EVENT_START, "2"), 1);
     toy_log_free(&log);
@@ -64,9 +58,7 @@ TEST(the_shorter_list_repeats_its_last)
 {
     (void)state_;
     ToyLog log = {0};
-    run_once("{" N("1", "Ints", "\"from\": 1, \"count\": 4") ", " N("2", "Ints", "\"from\": 10, \"count\": 2") ", " N(
-                 "3", "Add", "\"a\": [\"1\", 0], \"b\": [\"2\", 0]") ", " SHOW("4", "3") "}",
-             &log);
+    run_once("1 Ints from=1 count=4; 2 Ints from=10 count=2; 3 Add a=@1 b=@2; 4 Show value=@3", &log);
     expect_ui(&log, "4", "{\"text\": [\"11\", \"13\", \"14\", \"15\"]}");
     toy_log_free(&log);
 }
@@ -75,11 +67,8 @@ TEST(an_empty_list_means_no_calls)
 {
     (void)state_;
     ToyLog log = {0};
-    assert_int_equal(
-        run_once("{" N("1", "Ints", "\"from\": 1, \"count\": 0") ", " N("2", "Add", "\"a\": [\"1\", 0], \"b\": 1") ", " SHOW(
-                     "3", "2") ", " N("4", "Sum", "\"values\": [\"2\", 0]") ", " SHOW("5", "4") "}",
-                 &log),
-        NODUS_SUCCESS);
+    assert_int_equal(run_once("1 Ints from=1 count=0; 2 Add a=@1 b=1; 3 Show value=@2; 4 Sum values=@2; 5 Show value=@4", &log),
+                     NODUS_SUCCESS);
     expect_ui(&log, "3", NULL);
     expect_ui(&log, "5", "{\"text\": [\"0\"]}");
     toy_log_free(&log);
@@ -89,8 +78,7 @@ TEST(a_node_that_takes_lists_is_called_once)
 {
     (void)state_;
     ToyLog log = {0};
-    run_once("{" N("1", "Ints", "\"from\": 1, \"count\": 4") ", " N("2", "Sum", "\"values\": [\"1\", 0]") ", " SHOW("3", "2") "}",
-             &log);
+    run_once("1 Ints from=1 count=4; 2 Sum values=@1; 3 Show value=@2", &log);
     expect_ui(&log, "3", "{\"text\": [\"10\"]}");
     toy_log_free(&log);
 }
@@ -100,10 +88,8 @@ TEST(a_node_that_takes_lists_is_called_once)
 TEST(equal_nodes_run_once_and_both_report)
 {
     (void)state_;
-    static const char prompt[] = "{" N("1", "Int", "\"value\": 1") ", " N("2", "Int", "\"value\": 1") ", " N(
-        "3", "Add",
-        "\"a\": [\"1\", 0], \"b\": [\"2\", 0]") ", " SHOW("4", "3") ", " SHOW("5", "3") ", " N("6", "Show",
-                                                                                               "\"value\": [\"3\", 0]") "}";
+    static const char prompt[] =
+        "1 Int value=1; 2 Int value=1; 3 Add a=@1 b=@2; 4 Show value=@3; 5 Show value=@3; 6 Show value=@3";
     for (int no_cache = 0; no_cache < 2; no_cache++) {
         ToyLog log = {0};
         NodusEngine *engine = open_engine(no_cache, 0);
@@ -118,12 +104,21 @@ TEST(equal_nodes_run_once_and_both_report)
     }
 }
 
+TEST(two_slots_of_one_node_are_different_inputs)
+{
+    (void)state_;
+    ToyLog log = {0};
+    run_once("1 Prompt; 2 Show value=[\"1\",0]; 3 Show value=[\"1\",1]", &log);
+    assert_non_null(strstr(toy_find(&log, NODUS_EVENT_DONE, "2")->ui, "class_type"));
+    expect_ui(&log, "3", "{\"text\": [\"none\"]}");
+    toy_log_free(&log);
+}
+
 TEST(a_node_that_is_not_idempotent_is_never_shared)
 {
     (void)state_;
     ToyLog log = {0};
-    run_once("{" N("1", "Same", "\"value\": 1") ", " N("2", "Same", "\"value\": 1") ", " SHOW("3", "1") ", " SHOW("4", "2") "}",
-             &log);
+    run_once("1 Same value=1; 2 Same value=1; 3 Show value=@1; 4 Show value=@2", &log);
     assert_int_equal(toy_count(&log, NODUS_EVENT_DONE, "1"), 1);
     assert_int_equal(toy_count(&log, NODUS_EVENT_DONE, "2"), 1);
     toy_log_free(&log);
@@ -132,8 +127,7 @@ TEST(a_node_that_is_not_idempotent_is_never_shared)
 TEST(the_same_prompt_again_runs_nothing_in_one_engine_and_all_in_another)
 {
     (void)state_;
-    static const char prompt[] =
-        "{" N("1", "Int", "\"value\": 1") ", " N("2", "Add", "\"a\": [\"1\", 0], \"b\": 2") ", " SHOW("3", "2") "}";
+    static const char prompt[] = "1 Int value=1; 2 Add a=@1 b=2; 3 Show value=@2";
     NodusEngine *engine = open_engine(false, 0), *other = open_engine(false, 0), *forgetful = open_engine(true, 0);
     ToyLog log = {0};
     toy_run(engine, prompt, NULL, NULL);
@@ -159,9 +153,7 @@ TEST(a_changed_literal_runs_only_what_hangs_on_it)
     (void)state_;
     NodusEngine *engine = open_engine(false, 0);
     ToyLog log = {0};
-#define TWO_BRANCHES(value)                                                                                         \
-    "{" N("1", "Int", "\"value\": 1") ", " N("2", "Add", "\"a\": [\"1\", 0], \"b\": 2") ", " SHOW("3", "2") ", " N( \
-        "4", "Add", "\"a\": [\"1\", 0], \"b\": " value) ", " SHOW("5", "4") "}"
+#define TWO_BRANCHES(value) "1 Int value=1; 2 Add a=@1 b=2; 3 Show value=@2; 4 Add a=@1 b=" value "; 5 Show value=@4"
     toy_run(engine, TWO_BRANCHES("3"), NULL, NULL);
     toy_run(engine, TWO_BRANCHES("4"), NULL, &log);
     assert_int_equal(toy_count(&log, NODUS_EVENT_DONE, "4") + toy_count(&log, NODUS_EVENT_DONE, "5"), 2);
@@ -194,8 +186,7 @@ TEST(a_changed_file_is_another_input_and_a_rewritten_one_is_not)
         FILE *file = fopen(path, "w");
         fputs(contents[i], file);
         fclose(file);
-        assert_int_equal(toy_run(engine, "{" N("1", "File", "\"name\": \"a.png\"") ", " SHOW("2", "1") "}", NULL, &log),
-                         NODUS_SUCCESS);
+        assert_int_equal(toy_run(engine, "1 File name=a.png; 2 Show value=@1", NULL, &log), NODUS_SUCCESS);
         assert_int_equal(toy_count(&log, NODUS_EVENT_DONE, NULL), runs[i]);
         toy_log_free(&log);
     }
@@ -210,9 +201,7 @@ TEST(a_lazy_input_is_evaluated_only_when_it_is_wanted)
 {
     (void)state_;
     ToyLog log = {0};
-    run_once("{" N("1", "Int", "\"value\": 1") ", " N("2", "Fail", "\"value\": [\"1\", 0]") ", " N(
-                 "3", "Choose", "\"first\": true, \"a\": [\"1\", 0], \"b\": [\"2\", 0]") ", " SHOW("4", "3") "}",
-             &log);
+    run_once("1 Int value=1; 2 Fail value=@1; 3 Choose first=true a=@1 b=@2; 4 Show value=@3", &log);
     expect_ui(&log, "4", "{\"text\": [\"1\"]}");
     assert_int_equal(toy_count(&log, NODUS_EVENT_START, "2"), 0);
     toy_log_free(&log);
@@ -222,11 +211,8 @@ TEST(a_wanted_lazy_input_that_fails_fails_its_reader)
 {
     (void)state_;
     ToyLog log = {0};
-    assert_int_equal(
-        run_once("{" N("1", "Int", "\"value\": 1") ", " N("2", "Fail", "\"value\": [\"1\", 0]") ", " N(
-                     "3", "Choose", "\"first\": false, \"a\": [\"1\", 0], \"b\": [\"2\", 0]") ", " SHOW("4", "3") "}",
-                 &log),
-        NODUS_FAILED);
+    assert_int_equal(run_once("1 Int value=1; 2 Fail value=@1; 3 Choose first=false a=@1 b=@2; 4 Show value=@3", &log),
+                     NODUS_FAILED);
     assert_int_equal(toy_count(&log, NODUS_EVENT_ERROR, "2"), 1);
     assert_int_equal(toy_count(&log, NODUS_EVENT_START, "3") + toy_count(&log, NODUS_EVENT_START, "4"), 0);
     toy_log_free(&log);
@@ -237,14 +223,8 @@ TEST(a_result_that_was_dropped_is_made_again_for_a_late_lazy_reader)
     (void)state_;
     NodusEngine *engine = open_engine(true, 0); /* nothing is kept */
     ToyLog log = {0};
-    static const char prompt[] =
-        "{" N("1", "Int", "\"value\": 5") ", " SHOW("2", "1") ", " N("3", "Steps", "\"count\": 2") ", " N(
-            "4", "Add", "\"a\": [\"3\", 0], \"b\": 0") ", " N("5", "Choose",
-                                                              "\"first\": [\"7\", 0], \"a\": [\"1\", 0], \"b\": "
-                                                              "0") ", " SHOW("6", "5") ", " N("7", "Choose",
-                                                                                              "\"first\": true, "
-                                                                                              "\"a\": true, \"b\": "
-                                                                                              "[\"4\", 0]") "}";
+    static const char prompt[] = "1 Int value=5; 2 Show value=@1; 3 Steps count=2; 4 Add a=@3 b=0; 5 Choose first=@7 a=@1 b=0; 6 "
+                                 "Show value=@5; 7 Choose first=true a=true b=@4";
     assert_int_equal(toy_run(engine, prompt, NULL, &log), NODUS_SUCCESS);
     expect_ui(&log, "6", "{\"text\": [\"5\"]}");
     assert_int_equal(toy_count(&log, NODUS_EVENT_DONE, "1"), 1); /* told once, whatever it took */
@@ -256,14 +236,10 @@ TEST(a_blocker_blocks_its_element_only)
 {
     (void)state_;
     ToyLog log = {0};
-    assert_int_equal(
-        run_once(
-            "{" N("1", "Ints", "\"from\": 1, \"count\": 4") ", " N("2", "Block", "\"value\": [\"1\", 0], \"message\": \"odd\"") ", " N(
-                "3", "Add",
-                "\"a\": [\"2\", 0], \"b\": 1") ", " SHOW("4", "3") ", " N("5", "Sum",
-                                                                          "\"values\": [\"2\", 0]") ", " SHOW("6", "5") "}",
-            &log),
-        NODUS_SUCCESS);
+    assert_int_equal(run_once("1 Ints from=1 count=4; 2 Block value=@1 message=odd; 3 Add a=@2 b=1; 4 Show value=@3; 5 Sum "
+                              "values=@2; 6 Show value=@5",
+                              &log),
+                     NODUS_SUCCESS);
     expect_ui(&log, "4", "{\"text\": [\"3\", \"5\"]}");
     expect_ui(&log, "6", NULL); /* a whole list with a blocker in it */
     assert_int_equal(toy_count(&log, NODUS_EVENT_ERROR, NULL), 0);
@@ -278,12 +254,8 @@ TEST(outputs_do_not_depend_on_each_others_failure)
     (void)state_;
     ToyLog log = {0};
     assert_int_equal(
-        run_once(
-            "{" N("1", "Int", "\"value\": 1") ", " N("2", "Fail", "\"value\": [\"1\", 0], \"message\": \"no\"") ", " N(
-                "3", "Add",
-                "\"a\": [\"2\", 0], \"b\": 1") ", " SHOW("4", "3") ", " N("5", "Add",
-                                                                          "\"a\": [\"1\", 0], \"b\": 1") ", " SHOW("6", "5") "}",
-            &log),
+        run_once("1 Int value=1; 2 Fail value=@1 message=no; 3 Add a=@2 b=1; 4 Show value=@3; 5 Add a=@1 b=1; 6 Show value=@5",
+                 &log),
         NODUS_FAILED);
     expect_ui(&log, "6", "{\"text\": [\"2\"]}");
     const ToyEvent *error = toy_find(&log, NODUS_EVENT_ERROR, "2");
@@ -301,8 +273,7 @@ TEST(a_failed_node_is_not_cached_and_what_it_read_is)
     (void)state_;
     NodusEngine *engine = open_engine(false, 0);
     ToyLog log = {0};
-    static const char prompt[] =
-        "{" N("1", "Int", "\"value\": 1") ", " N("2", "Fail", "\"value\": [\"1\", 0]") ", " SHOW("3", "2") "}";
+    static const char prompt[] = "1 Int value=1; 2 Fail value=@1; 3 Show value=@2";
     toy_run(engine, prompt, NULL, NULL);
     assert_int_equal(toy_run(engine, prompt, NULL, &log), NODUS_FAILED);
     assert_int_equal(toy_count(&log, NODUS_EVENT_CACHED, "1"), 1);
@@ -315,7 +286,7 @@ TEST(a_text_where_a_picture_is_needed_fails_with_its_name)
 {
     (void)state_;
     ToyLog log = {0};
-    assert_int_equal(run_once("{" N("1", "Width", "\"image\": \"text\"") ", " SHOW("2", "1") "}", &log), NODUS_FAILED);
+    assert_int_equal(run_once("1 Width image=text; 2 Show value=@1", &log), NODUS_FAILED);
     assert_non_null(strstr(toy_find(&log, NODUS_EVENT_ERROR, "1")->message, "image: IMAGE is wanted here"));
     toy_log_free(&log);
 }
@@ -326,7 +297,7 @@ TEST(a_cancelled_run_starts_nothing_more)
     NodusEngine *engine = open_engine(false, 0);
     NodusRun *run;
     ToyLog log = {0};
-    static const char prompt[] = "{" N("1", "Steps", "\"count\": 1000") ", " SHOW("2", "1") "}";
+    char *prompt = toy_json("1 Steps count=1000; 2 Show value=@1");
     const NodusRunOptions options = {.struct_size = sizeof options, .event = toy_listen, .user = &log};
     assert_ok(run_new(engine, prompt, strlen(prompt), &options, &run));
     log.cancel_at_start = run;
@@ -337,6 +308,7 @@ TEST(a_cancelled_run_starts_nothing_more)
     assert_string_equal(log.event[log.count - 1].message, "cancelled");
     toy_log_free(&log);
     assert_int_equal(toy_run(engine, prompt, NULL, NULL), NODUS_SUCCESS); /* the engine works on */
+    memory_free(prompt);
     engine_close(engine);
 }
 
@@ -346,8 +318,7 @@ TEST(a_time_limit_counts_as_cancelled)
     NodusEngine *engine = open_engine(false, 0);
     const NodusRunOptions options = {.struct_size = sizeof options, .timeout = 0.05};
     const double started = file_clock();
-    assert_int_equal(toy_run(engine, "{" N("1", "Steps", "\"count\": 1000000000") ", " SHOW("2", "1") "}", &options, NULL),
-                     NODUS_CANCELLED);
+    assert_int_equal(toy_run(engine, "1 Steps count=1000000000; 2 Show value=@1", &options, NULL), NODUS_CANCELLED);
     assert_true(file_clock() - started < 5);
     engine_close(engine);
 }
@@ -358,12 +329,8 @@ TEST(values_are_dropped_after_their_last_reader)
     (void)state_;
     NodusEngine *engine = open_engine(true, 0);
     Text text = {0};
-    text_char(&text, '{');
     for (int i = 0; i < 20; i++)
-        text_format(&text,
-                    N("p%d", "Picture", "\"width\": %d") ", " N("w%d", "Width", "\"image\": [\"p%d\", 0]") ", " N(
-                        "s%d", "Show", "\"value\": [\"w%d\", 0]") "%s",
-                    i, (1 << 20) + i, i, i, i, i, i < 19 ? ", " : "}");
+        text_format(&text, "p%d Picture width=%d; w%d Width image=@p%d; s%d Show value=@w%d; ", i, (1 << 20) + i, i, i, i, i);
     assert_int_equal(toy_run(engine, text_get(&text), NULL, NULL), NODUS_SUCCESS);
     assert_true(budget_peak(engine->budget) > 12000000 && budget_peak(engine->budget) < 30000000);
     assert_int_equal(budget_used(engine->budget), 0);
@@ -379,9 +346,7 @@ TEST(what_the_budget_evicts_is_made_again)
     for (int turn = 0; turn < 2; turn++) {
         for (int i = 0; i < 6; i++) {
             ToyLog log = {0};
-            snprintf(prompt, sizeof prompt,
-                     "{" N("p", "Picture", "\"width\": %d") ", " N("w", "Width", "\"image\": [\"p\", 0]") ", " N(
-                         "a", "Add", "\"a\": [\"w\", 0], \"b\": %d") ", " SHOW("s", "a") "}",
+            snprintf(prompt, sizeof prompt, "p Picture width=%d; w Width image=@p; a Add a=@w b=%d; s Show value=@a",
                      (1 << 20) + i, turn);
             assert_int_equal(toy_run(engine, prompt, NULL, &log), NODUS_SUCCESS);
             char expected[64];
@@ -440,8 +405,7 @@ static size_t read_file(const char *path, uint8_t *data, size_t size)
 TEST(a_dump_evaluates_its_node_and_writes_the_first_element)
 {
     (void)state_;
-    static const char prompt[] = "{" N("1", "Ints", "\"from\": -3, \"count\": 2") ", " N("p", "Picture", "\"width\": 2") ", " N(
-        "2", "Int", "\"value\": 1") ", " SHOW("3", "2") "}";
+    static const char prompt[] = "1 Ints from=-3 count=2; p Picture width=2; 2 Int value=1; 3 Show value=@2";
     const NodusDump dumps[] = {{"1", 0, NULL, "/tmp/nodus-dump-int.npy"},
                                {"p", 0, NULL, "/tmp/nodus-dump-picture.npy"},
                                {"absent", 0, NULL, "/tmp/nodus-dump-none.npy"}};
@@ -481,10 +445,7 @@ TEST(a_dump_that_cannot_be_written_fails_the_run)
         ToyLog log = {0};
         NodusEngine *engine = open_engine(false, 0);
         const NodusRunOptions options = {.struct_size = sizeof options, .dumps = &dumps[i], .dump_count = 1};
-        assert_int_equal(toy_run(engine,
-                                 "{" N("1", "Int", "\"value\": 1") ", " N("t", "Text", "\"text\": \"x\"") ", " SHOW("3", "1") "}",
-                                 &options, &log),
-                         NODUS_FAILED);
+        assert_int_equal(toy_run(engine, "1 Int value=1; t Text text=x; 3 Show value=@1", &options, &log), NODUS_FAILED);
         assert_non_null(strstr(toy_find(&log, NODUS_EVENT_WARNING, NULL)->message, messages[i]));
         toy_log_free(&log);
         engine_close(engine);
@@ -705,9 +666,7 @@ static void *race(void *user)
     for (int i = 0; i < 40; i++) {
         char prompt[512], expected[64];
         ToyLog log = {0};
-        snprintf(prompt, sizeof prompt,
-                 "{" N("1", "Steps", "\"count\": %d") ", " N("2", "Add", "\"a\": [\"1\", 0], \"b\": %d") ", " SHOW("3", "2") "}",
-                 100 + i, i);
+        snprintf(prompt, sizeof prompt, "1 Steps count=%d; 2 Add a=@1 b=%d; 3 Show value=@2", 100 + i, i);
         snprintf(expected, sizeof expected, "{\"text\": [\"%d\"]}", 100 + 2 * i);
         racer->right &= toy_run(racer->engine, prompt, NULL, &log) == NODUS_SUCCESS;
         const ToyEvent *event = toy_find(&log, NODUS_EVENT_DONE, "3");
@@ -739,17 +698,14 @@ TEST(an_io_node_runs_beside_a_compute_node)
 {
     (void)state_;
     ToyLog log = {0};
-    assert_int_equal(run_once("{" N("1", "MeetIo", "\"value\": 1") ", " N("2", "Meet", "\"value\": 2") ", " N(
-                                  "3", "Add", "\"a\": [\"1\", 0], \"b\": [\"2\", 0]") ", " SHOW("4", "3") "}",
-                              &log),
-                     NODUS_SUCCESS);
+    assert_int_equal(run_once("1 MeetIo value=1; 2 Meet value=2; 3 Add a=@1 b=@2; 4 Show value=@3", &log), NODUS_SUCCESS);
     expect_ui(&log, "4", "{\"text\": [\"3\"]}");
     toy_log_free(&log);
 }
 
 TEST_MAIN(CASE(a_node_is_called_once_a_list_element), CASE(the_shorter_list_repeats_its_last), CASE(an_empty_list_means_no_calls),
           CASE(a_node_that_takes_lists_is_called_once), CASE(equal_nodes_run_once_and_both_report),
-          CASE(a_node_that_is_not_idempotent_is_never_shared),
+          CASE(two_slots_of_one_node_are_different_inputs), CASE(a_node_that_is_not_idempotent_is_never_shared),
           CASE(the_same_prompt_again_runs_nothing_in_one_engine_and_all_in_another),
           CASE(a_changed_literal_runs_only_what_hangs_on_it), CASE(a_changed_file_is_another_input_and_a_rewritten_one_is_not),
           CASE(a_lazy_input_is_evaluated_only_when_it_is_wanted), CASE(a_wanted_lazy_input_that_fails_fails_its_reader),

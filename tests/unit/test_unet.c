@@ -135,7 +135,7 @@ static NodusStatus blind(const void *self, NodusOpGraph *graph, NodusSite *site)
     return NULL;
 }
 
-static NodusStatus drop_skips(const void *self, NodusOpGraph *graph, NodusSite *site)
+static NodusStatus double_skip(const void *self, NodusOpGraph *graph, NodusSite *site)
 {
     (void)self;
     if (site->kind == SITE_OUTPUT_BLOCK && site->block == 11) site->skip = op_add(graph, site->skip, site->skip);
@@ -145,7 +145,7 @@ static NodusStatus drop_skips(const void *self, NodusOpGraph *graph, NodusSite *
 TEST(patches_change_what_they_rewrite)
 {
     static const NodusPatchClass classes[] = {{.struct_size = sizeof *classes, .name = "blind", .build = blind},
-                                              {.struct_size = sizeof *classes, .name = "skips", .build = drop_skips}};
+                                              {.struct_size = sizeof *classes, .name = "skips", .build = double_skip}};
     UnetCase plain = a_unet(1, 16, 16);
     const float *before, *after;
     assert_ok(run_unet(&plain, 500, &before));
