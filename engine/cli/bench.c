@@ -1,8 +1,8 @@
 /* bench.c: `nodus bench`: how fast this machine runs the networks of Stable Diffusion 1.5.
  *
- * One idea: the same builders, plans, packed weights and kernels as a real run, without a file and without the workflow around them. The
- * weights are made by formula (they keep activations near one; random bits would not) as f16 in a memory file, which behaves as a
- * checkpoint does: mapped, and its pages given back once they are packed. */
+ * One idea: the same builders, plans, packed weights and kernels as a real run, without a file and without the workflow around
+ * them. The weights are made by formula (they keep activations near one; random bits would not) as f16 in a memory file, which
+ * behaves as a checkpoint does: mapped, and its pages given back once they are packed. */
 #include "engine/cli/commands.h"
 #include "engine/cli/say.h"
 #include "engine/cli/sd15.h"
@@ -21,7 +21,16 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DEFAULT_SIDE = 512, DEFAULT_STEPS = 3, CELL = 8, LATENT = 4, TOKENS = 77, CONTEXT = 768, TIMESTEP = 500, LARGEST_TOKEN = 49000 };
+enum {
+    DEFAULT_SIDE = 512,
+    DEFAULT_STEPS = 3,
+    CELL = 8,
+    LATENT = 4,
+    TOKENS = 77,
+    CONTEXT = 768,
+    TIMESTEP = 500,
+    LARGEST_TOKEN = 49000
+};
 enum { PAGE = 4096, FILL_BLOCK = 1 << 16, INPUT_STREAM = 5000 /* of the formula, beyond the weights' */ };
 
 typedef enum Piece { PIECE_UNET, PIECE_DECODE, PIECE_ENCODE, PIECE_CLIP, PIECE_COUNT } Piece;
@@ -72,7 +81,8 @@ typedef struct Fill {
 static void fill_part(void *state, int64_t part)
 {
     const Fill *fill = state;
-    const int64_t begin = part * FILL_BLOCK, count = sd15_numbers(fill->tensor), end = begin + FILL_BLOCK < count ? begin + FILL_BLOCK : count;
+    const int64_t begin = part * FILL_BLOCK, count = sd15_numbers(fill->tensor),
+                  end = begin + FILL_BLOCK < count ? begin + FILL_BLOCK : count;
     sd15_fill(fill->tensor, fill->index, begin, end, fill->to);
 }
 
@@ -103,7 +113,9 @@ static NodusStatus map_memory(size_t bytes, Mapping **out)
     const int file = memfd_create("nodus-bench", MFD_CLOEXEC);
     void *data = MAP_FAILED;
     if (file >= 0 && !ftruncate(file, (off_t)bytes)) data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    NodusStatus status = data == MAP_FAILED ? nodus_error(NODUS_ERROR_MEMORY, "no room for %zu MB of weights: %s", bytes >> 20, strerror(errno)) : NULL;
+    NodusStatus status = data == MAP_FAILED
+                             ? nodus_error(NODUS_ERROR_MEMORY, "no room for %zu MB of weights: %s", bytes >> 20, strerror(errno))
+                             : NULL;
     if (file >= 0) close(file);
     if (status) return status;
     *out = need(malloc(sizeof **out));
@@ -126,7 +138,8 @@ static NodusStatus make_weights(Bench *bench, const Sd15 *list)
         Fill fill = {tensor, i, (uint16_t *)(void *)(mapping->data + at)};
         pool_each(bench->pool, (count + FILL_BLOCK - 1) / FILL_BLOCK, fill_part, &fill);
         madvise(mapping->data + at, stored_bytes(tensor), MADV_DONTNEED); /* the file keeps it */
-        NODUS_TRY(weights_add(bench->weights, tensor->name, DTYPE_F16, tensor->rank, tensor->dim, fill.to, (size_t)count * sizeof *fill.to, true));
+        NODUS_TRY(weights_add(bench->weights, tensor->name, DTYPE_F16, tensor->rank, tensor->dim, fill.to,
+                              (size_t)count * sizeof *fill.to, true));
         at += stored_bytes(tensor);
     }
     weights_set_identity(bench->weights, hash_of("nodus bench", 11));
@@ -181,10 +194,18 @@ static NodusStatus build(void *context, OpGraph *graph)
     const Bench *bench = context;
     const int64_t n = bench->batch, h = bench->height, w = bench->width;
     switch (bench->piece) {
-    case PIECE_UNET: unet_build(graph, &bench->unet, n, h / CELL, w / CELL, TOKENS); break;
-    case PIECE_DECODE: vae_build_decoder(graph, &bench->vae, n, h / CELL, w / CELL); break;
-    case PIECE_ENCODE: vae_build_encoder(graph, &bench->vae, n, h, w); break;
-    default: clip_text_build(graph, &bench->clip, n, bench->clip.layers, true); break;
+    case PIECE_UNET:
+        unet_build(graph, &bench->unet, n, h / CELL, w / CELL, TOKENS);
+        break;
+    case PIECE_DECODE:
+        vae_build_decoder(graph, &bench->vae, n, h / CELL, w / CELL);
+        break;
+    case PIECE_ENCODE:
+        vae_build_encoder(graph, &bench->vae, n, h, w);
+        break;
+    default:
+        clip_text_build(graph, &bench->clip, n, bench->clip.layers, true);
+        break;
     }
     return NULL;
 }
@@ -208,7 +229,12 @@ static NodusStatus call(Bench *bench, Tensor **out)
     Bindings bindings = {0};
     if (bench->piece == PIECE_UNET)
         for (int i = 0; i < 3; i++) bindings_input(&bindings, names[i], bench->input[i]);
-    else bindings_input(&bindings, bench->piece == PIECE_CLIP ? "ids" : bench->piece == PIECE_DECODE ? "latent" : "pixels", bench->input[0]);
+    else
+        bindings_input(&bindings,
+                       bench->piece == PIECE_CLIP     ? "ids"
+                       : bench->piece == PIECE_DECODE ? "latent"
+                                                      : "pixels",
+                       bench->input[0]);
     if (bench->piece == PIECE_CLIP) bindings_output(&bindings, "hidden", &hidden);
     bindings_output(&bindings, pieces[bench->piece].output, out);
     NODUS_TRY(plan_run(&bench->math, bench->plan, &bindings));
@@ -274,19 +300,25 @@ static void show(const Bench *bench)
     getrusage(RUSAGE_SELF, &usage);
     const Backend *backend = bench->device->backend;
     const char *isa = backend->variant(bench->device->handle), *name = pieces[bench->piece].name;
-    const double gflop = plan_flop(bench->plan) * 1e-9, peak = (double)usage.ru_maxrss / 1024, arena = (double)plan_arena_bytes(bench->plan) / 1048576;
+    const double gflop = plan_flop(bench->plan) * 1e-9, peak = (double)usage.ru_maxrss / 1024,
+                 arena = (double)plan_arena_bytes(bench->plan) / 1048576;
     if (bench->options->json) {
-        printf("{\"piece\": \"%s\", \"size\": %d, \"height\": %d, \"batch\": %d, \"threads\": %d, \"steps\": %d, \"precision\": \"f32\", "
+        printf("{\"piece\": \"%s\", \"size\": %d, \"height\": %d, \"batch\": %d, \"threads\": %d, \"steps\": %d, \"precision\": "
+               "\"f32\", "
                "\"seconds_per_step\": %.6f, \"cpu_seconds\": %.6f, \"gflop\": %.1f, \"gflops\": %.1f, \"peak_rss_mb\": %.0f, "
-               "\"first_step_seconds\": %.4f, \"load_seconds\": %.4f, \"plan_peak_mb\": %.1f, \"output_mean\": %.9g, \"output_std\": %.9g, "
+               "\"first_step_seconds\": %.4f, \"load_seconds\": %.4f, \"plan_peak_mb\": %.1f, \"output_mean\": %.9g, "
+               "\"output_std\": %.9g, "
                "\"device\": \"%s\", \"isa\": \"%s\"}\n",
-               name, bench->width, bench->height, bench->batch, pool_threads(bench->pool), bench->steps, bench->seconds, bench->cpu_seconds, gflop,
-               gflop / bench->seconds, peak, bench->first_seconds, bench->load_seconds, arena, bench->mean, bench->deviation, backend->name, isa);
+               name, bench->width, bench->height, bench->batch, pool_threads(bench->pool), bench->steps, bench->seconds,
+               bench->cpu_seconds, gflop, gflop / bench->seconds, peak, bench->first_seconds, bench->load_seconds, arena,
+               bench->mean, bench->deviation, backend->name, isa);
         return;
     }
     char text[32];
-    printf("%s %dx%d, batch %d, %d threads, %s %s\n", name, bench->width, bench->height, bench->batch, pool_threads(bench->pool), backend->name, isa);
-    printf("  a call          %s (median of %d; CPU time %.3f s)\n", text_of_seconds(bench->seconds, text), bench->steps, bench->cpu_seconds);
+    printf("%s %dx%d, batch %d, %d threads, %s %s\n", name, bench->width, bench->height, bench->batch, pool_threads(bench->pool),
+           backend->name, isa);
+    printf("  a call          %s (median of %d; CPU time %.3f s)\n", text_of_seconds(bench->seconds, text), bench->steps,
+           bench->cpu_seconds);
     printf("  work            %.1f GFLOP, %.1f GFLOP/s\n", gflop, gflop / bench->seconds);
     printf("  first call      %s (plans and packs)\n", text_of_seconds(bench->first_seconds, text));
     printf("  making weights  %s\n", text_of_seconds(bench->load_seconds, text));
@@ -301,7 +333,8 @@ static NodusStatus open_machine(Bench *bench)
     const Options *options = bench->options;
     const char *isa = getenv("NODUS_ISA");
     NODUS_TRY(pool_new(options->threads ? options->threads : pool_cpus(), &bench->pool));
-    NodusStatus status = device_open(options->device ? options->device : "cpu", isa && *isa ? isa : NULL, bench->pool, &bench->device);
+    NodusStatus status =
+        device_open(options->device ? options->device : "cpu", isa && *isa ? isa : NULL, bench->pool, &bench->device);
     if (status) return isa && *isa ? nodus_error_prefix(status, "NODUS_ISA=%s", isa) : status;
     NODUS_TRY(budget_new(SIZE_MAX / 2, &bench->budget));
     NODUS_TRY(weight_store_new(bench->budget, &bench->store));

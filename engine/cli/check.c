@@ -11,8 +11,10 @@ static int unreadable(const Options *options, NodusStatus status)
     if (options->json) {
         cJSON *text = need(cJSON_CreateString(nodus_error_message(status)));
         char *quoted = need(cJSON_PrintUnformatted(text));
-        printf("{\"valid\": false, \"error\": {\"type\": \"unreadable_file\", \"message\": %s, \"details\": \"\", \"extra_info\": {}}, "
-               "\"node_errors\": {}, \"outputs\": []}\n", quoted);
+        printf("{\"valid\": false, \"error\": {\"type\": \"unreadable_file\", \"message\": %s, \"details\": \"\", "
+               "\"extra_info\": {}}, "
+               "\"node_errors\": {}, \"outputs\": []}\n",
+               quoted);
         cJSON_free(quoted);
         cJSON_Delete(text);
     }
@@ -32,7 +34,8 @@ static void show_report(const char *text, bool valid)
     }
     putchar('\n');
     report_print_problems(report, stdout);
-    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(report, "warnings")) printf("warning: %s\n", cJSON_GetStringValue(item));
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(report, "warnings"))
+        printf("warning: %s\n", cJSON_GetStringValue(item));
     cJSON_Delete(report);
 }
 

@@ -1,5 +1,5 @@
-/* checkpoint.c: the metadata of a safetensors header: eight bytes of length, then JSON. A wish only: whatever is wrong with the file, the loader
- * will say it better, so every doubt here means "unknown". */
+/* checkpoint.c: the metadata of a safetensors header: eight bytes of length, then JSON. A wish only: whatever is wrong with the
+ * file, the loader will say it better, so every doubt here means "unknown". */
 #include "engine/cli/checkpoint.h"
 #include <cjson/cJSON.h>
 #include <stdint.h>

@@ -56,7 +56,8 @@ static const char *find_id(const char *text, const cJSON *nodes, Tail *tail)
     const char *best = NULL;
     const cJSON *node;
     Tail found;
-    cJSON_ArrayForEach(node, nodes) {
+    cJSON_ArrayForEach(node, nodes)
+    {
         const size_t length = node->string ? strlen(node->string) : 0;
         if (!length || strncmp(text, node->string, length) || !read_tail(text + length, &found)) continue;
         if (best && strlen(best) >= length) continue;

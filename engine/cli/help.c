@@ -7,7 +7,8 @@ enum { NAMES_WIDTH = 30, TEXT_WIDTH = 76 };
 void help_option_names(const OptionRow *row, char *out, size_t room)
 {
     const char letter[] = {'-', row->letter, ',', ' ', '\0'};
-    snprintf(out, room, "%s--%s%s%s", row->letter ? letter : "    ", row->name, row->value ? " " : "", row->value ? row->value : "");
+    snprintf(out, room, "%s--%s%s%s", row->letter ? letter : "    ", row->name, row->value ? " " : "",
+             row->value ? row->value : "");
 }
 
 /* The text in a column that begins at `indent`, broken at blanks. */
@@ -53,13 +54,17 @@ void help_command(const Command *command, FILE *to)
     fprintf(to, "nodus %s %s\n\n%s\n", command->name, command->arguments, command->about);
     put_options(command, to);
     if (command->examples) put_examples(command->examples, to);
-    fputs("\nExit status: 0 all went well, 1 a node failed, 2 refused (usage, unreadable file, invalid workflow), 130 cancelled.\n", to);
+    fputs(
+        "\nExit status: 0 all went well, 1 a node failed, 2 refused (usage, unreadable file, invalid workflow), 130 cancelled.\n",
+        to);
 }
 
 void help_program(FILE *to)
 {
     fputs("nodus COMMAND [arguments] [options]\n\n"
-          "A node-graph engine for diffusion models: pictures from words, and ComfyUI workflow files, without Python.\n\nCommands\n", to);
+          "A node-graph engine for diffusion models: pictures from words, and ComfyUI workflow files, without "
+          "Python.\n\nCommands\n",
+          to);
     for (const Command *command = commands; command->name; command++)
         if (command->run && !command->hidden) fprintf(to, "  %-12s %s\n", command->name, command->summary);
     fputs("\nNot built yet\n", to);
@@ -70,5 +75,6 @@ void help_program(FILE *to)
           "  nodus run workflow.json\n"
           "  nodus check workflow.json\n"
           "  nodus nodes KSampler\n"
-          "\nnodus COMMAND --help shows options and more examples. nodus --version shows what this build is.\n", to);
+          "\nnodus COMMAND --help shows options and more examples. nodus --version shows what this build is.\n",
+          to);
 }

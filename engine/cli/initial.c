@@ -108,7 +108,8 @@ NodusStatus initial_name(const Session *session, const char *given, char **name)
         path = realpath(there, NULL);
         free(there);
     }
-    if (!path) return nodus_error(NODUS_ERROR_FILE, "--init: there is no picture '%s', neither here nor in %s", given, session->input);
+    if (!path)
+        return nodus_error(NODUS_ERROR_FILE, "--init: there is no picture '%s', neither here nor in %s", given, session->input);
     *name = name_in_folders(session, path);
     NodusStatus status = *name ? NULL : copy_in(session, path, name);
     free(path);

@@ -1,5 +1,5 @@
-/* interrupt.c: the signal handler. It may only do what is safe in one: set flags and call nodus_run_cancel. The two statics are the only
- * state of the command line that is not in a struct, for a handler has no other way to reach anything. */
+/* interrupt.c: the signal handler. It may only do what is safe in one: set flags and call nodus_run_cancel. The two statics are
+ * the only state of the command line that is not in a struct, for a handler has no other way to reach anything. */
 #include "engine/cli/interrupt.h"
 #include <pthread.h>
 #include <signal.h>

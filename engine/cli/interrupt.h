@@ -1,5 +1,5 @@
-/* interrupt.h: Ctrl-C. The first one (or SIGTERM) cancels the run between two operations, so that no half-written file stays; a second one
- * ends the process at once. */
+/* interrupt.h: Ctrl-C. The first one (or SIGTERM) cancels the run between two operations, so that no half-written file stays; a
+ * second one ends the process at once. */
 #ifndef CLI_INTERRUPT_H
 #define CLI_INTERRUPT_H
 #include <nodus/nodus.h>

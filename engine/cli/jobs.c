@@ -25,7 +25,8 @@ static NodusStatus read_all(FILE *file, const char *path, char **text, size_t *l
     *length = 0;
     for (size_t got; (got = fread(*text + *length, 1, room - *length, file)) > 0;) {
         *length += got;
-        if (*length > LARGEST_WORKFLOW) return nodus_error(NODUS_ERROR_FILE, "'%s' is too large for a workflow (more than 256 MB)", path);
+        if (*length > LARGEST_WORKFLOW)
+            return nodus_error(NODUS_ERROR_FILE, "'%s' is too large for a workflow (more than 256 MB)", path);
         if (*length == room) *text = need(realloc(*text, room *= 2));
     }
     return ferror(file) ? cannot("read", path) : NULL;
@@ -39,13 +40,18 @@ static bool begins(const char *text, size_t length, const char *mark, size_t siz
 /* Kinds of file that will be workflows one day, by their content. */
 static NodusStatus check_kind(const char *path, const char *text, size_t length)
 {
-    const bool picture = begins(text, length, "\x89PNG\r\n\x1a\n", 8) || (begins(text, length, "RIFF", 4) && length > 12 && !memcmp(text + 8, "WEBP", 4));
+    const bool picture = begins(text, length, "\x89PNG\r\n\x1a\n", 8) ||
+                         (begins(text, length, "RIFF", 4) && length > 12 && !memcmp(text + 8, "WEBP", 4));
     const bool model = length > 9 && text[8] == '{' && !text[7];
     const char *dot = strrchr(path, '.');
-    if (model) return nodus_error(NODUS_ERROR_FILE, "'%s' is a model file, not a workflow: name it in a loader node, or nodus make -m", path);
+    if (model)
+        return nodus_error(NODUS_ERROR_FILE, "'%s' is a model file, not a workflow: name it in a loader node, or nodus make -m",
+                           path);
     if (picture)
-        return nodus_error(NODUS_ERROR_MISSING, "'%s': running the workflow in a picture is not built yet (it comes with step 2)", path);
-    if (dot && !strcmp(dot, ".lua")) return nodus_error(NODUS_ERROR_MISSING, "'%s': Lua scripts are not built yet (they come with step 4)", path);
+        return nodus_error(NODUS_ERROR_MISSING, "'%s': running the workflow in a picture is not built yet (it comes with step 2)",
+                           path);
+    if (dot && !strcmp(dot, ".lua"))
+        return nodus_error(NODUS_ERROR_MISSING, "'%s': Lua scripts are not built yet (they come with step 4)", path);
     return NULL;
 }
 
@@ -58,7 +64,8 @@ NodusStatus jobs_read_workflow(const char *path, char **text, size_t *length)
     FILE *file = standard ? stdin : fopen(path, "rb");
     if (!file) return cannot("read", path);
     NodusStatus status = NULL;
-    if (!fstat(fileno(file), &info) && S_ISDIR(info.st_mode)) status = nodus_error(NODUS_ERROR_FILE, "'%s' is a folder, not a workflow", path);
+    if (!fstat(fileno(file), &info) && S_ISDIR(info.st_mode))
+        status = nodus_error(NODUS_ERROR_FILE, "'%s' is a folder, not a workflow", path);
     if (!status) status = read_all(file, path, text, length);
     if (!standard) fclose(file);
     if (!status) status = check_kind(path, *text, *length);
@@ -117,8 +124,10 @@ static NodusStatus add_step(Jobs *jobs, const cJSON *step, const char *script, i
     const char *removed = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(step, "remove"));
     const char *target = removed ? removed : to;
     if (cJSON_GetArraySize(step) != 1 || !(run || removed || (from && to && cJSON_GetArraySize(copy) == 2)))
-        return nodus_error(NODUS_ERROR_INPUT, "%s: step %d must be {\"run\": \"A.json\"}, {\"copy\": [\"from.png\", \"in.png\"]} or {\"remove\": \"in.png\"}",
-                           script, number);
+        return nodus_error(
+            NODUS_ERROR_INPUT,
+            "%s: step %d must be {\"run\": \"A.json\"}, {\"copy\": [\"from.png\", \"in.png\"]} or {\"remove\": \"in.png\"}",
+            script, number);
     if (!run && !stays_inside(target))
         return nodus_error(NODUS_ERROR_INPUT, "%s: step %d: \"%s\" is not a name in the input folder", script, number, target);
     if (run) {
@@ -145,7 +154,8 @@ static NodusStatus read_script(const char *script, Jobs *out)
     if (!json) status = nodus_error(NODUS_ERROR_INPUT, "%s is not JSON", script);
     else if (!cJSON_IsArray(steps) || cJSON_GetArraySize(steps) > MOST_STEPS)
         status = nodus_error(NODUS_ERROR_INPUT, "%s has no list \"steps\": {\"steps\": [{\"run\": \"A.json\"}]}", script);
-    cJSON_ArrayForEach(step, steps) {
+    cJSON_ArrayForEach(step, steps)
+    {
         if (status) break;
         status = add_step(out, step, script, ++number);
     }
@@ -160,7 +170,8 @@ NodusStatus jobs_read(const Options *options, Jobs *out)
     if (options->script && options->words.count)
         return nodus_error(NODUS_ERROR_INPUT, "give workflows or --script, not both (a script names its workflows itself)");
     if (options->script) return read_script(options->script, out);
-    if (!options->words.count) return nodus_error(NODUS_ERROR_INPUT, "nothing to run: name a workflow file, or - for standard input");
+    if (!options->words.count)
+        return nodus_error(NODUS_ERROR_INPUT, "nothing to run: name a workflow file, or - for standard input");
     for (int i = 0; i < options->words.count; i++) add_workflow(out, options->words.item[i]);
     return NULL;
 }
@@ -214,7 +225,9 @@ static NodusStatus do_copy(const Job *job, const char *input)
     const int folder = open_parent(input, &name, true);
     const int to = folder < 0 ? -1 : openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
     const bool copied = to >= 0 && copy_bytes(from, to);
-    NodusStatus status = copied ? NULL : nodus_error(NODUS_ERROR_FILE, "cannot copy '%s' to '%s/%s': %s", job->file, input, job->target, strerror(errno));
+    NodusStatus status =
+        copied ? NULL
+               : nodus_error(NODUS_ERROR_FILE, "cannot copy '%s' to '%s/%s': %s", job->file, input, job->target, strerror(errno));
     if (to >= 0 && close(to) && !status) status = cannot("write", job->target);
     if (folder >= 0) close(folder);
     close(from);
@@ -226,7 +239,8 @@ static NodusStatus do_remove(const Job *job, const char *input)
     const char *name = job->target;
     const int folder = open_parent(input, &name, false);
     NodusStatus status = NULL;
-    if (folder < 0 || unlinkat(folder, name, 0)) status = nodus_error(NODUS_ERROR_FILE, "cannot remove '%s/%s': %s", input, job->target, strerror(errno));
+    if (folder < 0 || unlinkat(folder, name, 0))
+        status = nodus_error(NODUS_ERROR_FILE, "cannot remove '%s/%s': %s", input, job->target, strerror(errno));
     if (folder >= 0) close(folder);
     return status;
 }

@@ -1,7 +1,7 @@
 /* jobs.h: what one `nodus run` has to do: workflows, and with --script file steps between them.
  *
- * One idea: everything is read before anything runs, so that a mistake in the last argument does not cost an hour. A script is somebody
- * else's text: it writes and removes in the input folder only. */
+ * One idea: everything is read before anything runs, so that a mistake in the last argument does not cost an hour. A script is
+ * somebody else's text: it writes and removes in the input folder only. */
 #ifndef CLI_JOBS_H
 #define CLI_JOBS_H
 #include "engine/cli/options.h"
@@ -22,8 +22,8 @@ typedef struct Jobs {
     int count;
 } Jobs;
 
-/* The workflows that are named, or the steps of a script. The error is of the command line or the script; a workflow that cannot be
- * read is a job with a problem. */
+/* The workflows that are named, or the steps of a script. The error is of the command line or the script; a workflow that cannot
+ * be read is a job with a problem. */
 NodusStatus jobs_read(const Options *options, Jobs *out);
 void jobs_free(Jobs *jobs);
 /* Carries out a copy or a removal in the input folder. */

@@ -11,39 +11,45 @@
 
 static int command_help(const Options *options);
 
+// clang-format off
 const Command commands[] = {
     {"make", "TEXT [options]", "paint a picture from words", MAKE, command_make,
-     .about = "Builds a text-to-image graph (with --init: image-to-image) and runs it. Pictures go to output/ as nodus_00001_.png and so on; each\n"
-              "holds the graph that made it.",
+     .about = "Builds a text-to-image graph (with --init: image-to-image) and runs it. Pictures go to output/ as\n"
+              "nodus_00001_.png and so on; each holds the graph that made it.",
      .examples = "nodus make \"a red star above a blue circle, night sky\"\n"
                  "nodus make \"a green tree, snow\" --seed random --batch 4 -o trees\n"
-                 "nodus make \"a house\" -m models/checkpoints/my.safetensors --size 512x768 --steps 25 --cfg 6.5 -n \"blurry\"\n"
+                 "nodus make \"a house\" -m my.safetensors --size 512x768 --steps 25 --cfg 6.5 -n \"blurry\"\n"
                  "nodus make \"a house at night\" --init output/nodus_00001_.png --denoise 0.6\n"
                  "nodus make \"a yellow moon\" --save-workflow moon.json && nodus run moon.json --seed 7"},
     {"run", "WORKFLOW... [options]", "run workflow files", RUN, command_run,
-     .about = "Runs workflows in ComfyUI's API format, one after the other in one process; - reads one from standard input. A workflow that is\n"
-              "refused or fails does not stop the next.",
+     .about = "Runs workflows in ComfyUI's API format, one after the other in one process; - reads one from standard input.\n"
+              "A workflow that is refused or fails does not stop the next.",
      .examples = "nodus run workflow.json\n"
                  "nodus run a.json b.json --output results --seed random\n"
                  "nodus run workflow.json --set 5.steps=8 --set \"What to paint.text=a blue fish\"\n"
                  "nodus run workflow.json --json | jq 'select(.event == \"done\")'\n"
-                 "nodus run workflow.json --dump 5:0=latent.npy --only 5"},
+                 "nodus run workflow.json --dump 5:0=latent.npy --only 7"},
     {"check", "WORKFLOW [options]", "say what is wrong with a workflow", CHECK, command_check,
-     .about = "Validates a workflow without running it and reports everything at once. Exit status 0: at least one output can run.",
+     .about = "Validates a workflow without running it and reports everything at once. Exit status 0: at least one\n"
+              "output can run.",
      .examples = "nodus check workflow.json\nnodus check workflow.json --json\ncat workflow.json | nodus check - --strict"},
     {"nodes", "[NAME] [options]", "the nodes that workflows can use", NODES, command_nodes,
-     .about = "Lists the nodes of this build, or shows one with its inputs, outputs and help. --json: the shape of ComfyUI's /object_info.",
+     .about = "Lists the nodes of this build, or shows one with its inputs, outputs and help. --json: the shape of ComfyUI's\n"
+              "/object_info.",
      .examples = "nodus nodes\nnodus nodes KSampler\nnodus nodes --json > object_info.json"},
-    {"bench", "unet|vae-decode|vae-encode|clip [options]", "how fast this machine runs Stable Diffusion 1.5", BENCH, command_bench,
-     .about = "Builds a network of full size with weights by a formula (no file is needed), runs it once uncounted, then N times, and reports the\n"
-              "median.",
-     .examples = "nodus bench unet --size 512 --batch 2\nnodus bench vae-decode --size 256 --steps 1 --json\nnodus bench clip --device ref"},
-    {"help", "[COMMAND]", "help for a command", OTHER, command_help, .about = "Shows what a command does, its options and examples.",
-     .examples = "nodus help make"},
-    {"completion", "bash|zsh|fish", "completion for a shell", OTHER, command_completion,
+    {"bench", "unet|vae-decode|vae-encode|clip [options]", "how fast this machine runs Stable Diffusion 1.5", BENCH,
+     command_bench,
+     .about = "Builds a network of full size with weights by a formula (no file is needed), runs it once uncounted, then N\n"
+              "times, and reports the median.",
+     .examples = "nodus bench unet --size 512 --batch 2\nnodus bench vae-decode --size 256 --steps 1 --json\n"
+                 "nodus bench clip --device ref"},
+    {"help", "[COMMAND]", "help for a command", OTHER, command_help,
+     .about = "Shows what a command does, its options and examples.", .examples = "nodus help make"},
+    {"completion", "bash|zsh|fish", "completion for a shell", OTHER, command_completion, .hidden = true,
      .about = "Prints the completion script of a shell, for example into ~/.local/share/bash-completion/completions/nodus.",
-     .examples = "nodus completion bash", .hidden = true},
-    {"man", "", "the manual page", OTHER, command_man, .about = "Prints the manual page as roff.", .examples = "nodus man | man -l -", .hidden = true},
+     .examples = "nodus completion bash"},
+    {"man", "", "the manual page", OTHER, command_man, .hidden = true,
+     .about = "Prints the manual page as roff.", .examples = "nodus man | man -l -"},
     {"convert", "", "UI workflow to API format", OTHER, .about = "step 2"},
     {"why", "", "what would run, and why", OTHER, .about = "step 2"},
     {"inspect", "", "what a picture or model file holds", OTHER, .about = "step 2"},
@@ -54,6 +60,7 @@ const Command commands[] = {
     {"serve", "", "HTTP server for ComfyUI's clients", OTHER, .about = "a later step"},
     {0},
 };
+// clang-format on
 
 const Command *command_find(const char *name)
 {
@@ -140,7 +147,8 @@ int main(int argc, char **argv)
     } else if (!strcmp(argv[1], "--version")) {
         code = show_version();
     } else if (!command) {
-        code = argv[1][0] == '-' ? refuse("there is no option %s here; nodus --help shows commands and options", argv[1]) : unknown_command(argv[1]);
+        code = argv[1][0] == '-' ? refuse("there is no option %s here; nodus --help shows commands and options", argv[1])
+                                 : unknown_command(argv[1]);
     } else {
         code = command->run ? run_command(command, argc - 2, argv + 2) : not_built(command);
     }

@@ -1,7 +1,7 @@
 /* make.c: `nodus make`: words to a picture.
  *
- * One idea: it writes the workflow that a person would have drawn, and runs it like any other; so a picture of `make` holds a workflow
- * that `run` and every client understand, and nothing about sampling is known here. */
+ * One idea: it writes the workflow that a person would have drawn, and runs it like any other; so a picture of `make` holds a
+ * workflow that `run` and every client understand, and nothing about sampling is known here. */
 #include "engine/cli/checkpoint.h"
 #include "engine/cli/commands.h"
 #include "engine/cli/dumps.h"
@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 enum { DEFAULT_SIDE = 512, DEFAULT_STEPS = 20 };
-#define DEFAULT_CFG 7.0
+#define DEFAULT_CFG    7.0
 #define DEFAULT_REDRAW 0.75
 
 /* ---- The graph, a node a line -------------------------------------------------------------------------------------- */
@@ -137,7 +137,8 @@ static NodusStatus save_graph(const char *path, const char *text)
     bool written = file && fputs(text, file) >= 0;
     if (file) written = !fclose(file) && written;
     written = written && !rename(temporary, path);
-    NodusStatus status = written ? NULL : nodus_error(NODUS_ERROR_FILE, "--save-workflow: cannot write '%s': %s", path, strerror(errno));
+    NodusStatus status =
+        written ? NULL : nodus_error(NODUS_ERROR_FILE, "--save-workflow: cannot write '%s': %s", path, strerror(errno));
     if (!written && file) unlink(temporary);
     free(temporary);
     return status;
@@ -150,7 +151,9 @@ static bool is_utf8(const char *text)
     for (const unsigned char *c = (const unsigned char *)text; *c;) {
         const int more = *c < 0x80 ? 0 : *c >= 0xc2 && *c < 0xe0 ? 1 : (*c & 0xf0) == 0xe0 ? 2 : *c >= 0xf0 && *c < 0xf5 ? 3 : -1;
         if (more < 0) return false;
-        if ((*c == 0xe0 && c[1] < 0xa0) || (*c == 0xed && c[1] >= 0xa0) || (*c == 0xf0 && c[1] < 0x90) || (*c == 0xf4 && c[1] >= 0x90)) return false;
+        if ((*c == 0xe0 && c[1] < 0xa0) || (*c == 0xed && c[1] >= 0xa0) || (*c == 0xf0 && c[1] < 0x90) ||
+            (*c == 0xf4 && c[1] >= 0x90))
+            return false;
         for (int i = 1; i <= more; i++)
             if ((c[i] & 0xc0) != 0x80) return false;
         c += 1 + more;
@@ -162,16 +165,21 @@ static NodusStatus check_words(const Options *options)
 {
     if (!options->words.count) return nodus_error(NODUS_ERROR_INPUT, "what shall it paint? nodus make \"a red star, night sky\"");
     if (options->words.count > 1)
-        return nodus_error(NODUS_ERROR_INPUT, "put the text into quotes: nodus make \"%s %s …\"", options->words.item[0], options->words.item[1]);
+        return nodus_error(NODUS_ERROR_INPUT, "put the text into quotes: nodus make \"%s %s …\"", options->words.item[0],
+                           options->words.item[1]);
     if (!is_utf8(options->words.item[0]) || (options->negative && !is_utf8(options->negative)))
         return nodus_error(NODUS_ERROR_INPUT, "the text is not valid UTF-8");
     if (options->init && options->size_given)
-        return nodus_error(NODUS_ERROR_INPUT, "--size with --init is not built yet (resizing comes with step 2); the picture's own size is used without it");
+        return nodus_error(
+            NODUS_ERROR_INPUT,
+            "--size with --init is not built yet (resizing comes with step 2); the picture's own size is used without it");
     if (options->init && options->batch > 1)
-        return nodus_error(NODUS_ERROR_INPUT, "--batch with --init is not built yet (it comes with step 2); run it again with another --seed");
+        return nodus_error(NODUS_ERROR_INPUT,
+                           "--batch with --init is not built yet (it comes with step 2); run it again with another --seed");
     for (int i = 0; i < options->dump.count; i++)
         if (!dumps_well_formed(options->dump.item[i]))
-            return nodus_error(NODUS_ERROR_INPUT, "--dump %s: takes NODE[:SLOT][.pooled|.noise_mask]=FILE.npy", options->dump.item[i]);
+            return nodus_error(NODUS_ERROR_INPUT, "--dump %s: takes NODE[:SLOT][.pooled|.noise_mask]=FILE.npy",
+                               options->dump.item[i]);
     return NULL;
 }
 
@@ -230,7 +238,8 @@ int command_make(const Options *given)
     status = make_graph(&session, &options, &text);
     for (int i = 0; i < options.dump.count && !status; i++)
         if (!dumps_has_node(options.dump.item[i], text, strlen(text)))
-            status = nodus_error(NODUS_ERROR_INPUT, "--dump %s: the graph has no such node (--save-workflow shows it)", options.dump.item[i]);
+            status = nodus_error(NODUS_ERROR_INPUT, "--dump %s: the graph has no such node (--save-workflow shows it)",
+                                 options.dump.item[i]);
     if (status) code = refuse_status(status);
     else code = session_run(&session, &(Prompt){.text = text, .length = strlen(text)});
     if (interrupt_came()) code = EXIT_CANCELLED;

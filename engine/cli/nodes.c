@@ -22,7 +22,8 @@ static void show_table(const cJSON *all)
     const int count = cJSON_GetArraySize(all);
     const cJSON **list = need(calloc((size_t)count + 1, sizeof *list)), *node;
     int at = 0, width = 0;
-    cJSON_ArrayForEach(node, all) {
+    cJSON_ArrayForEach(node, all)
+    {
         list[at++] = node;
         if ((int)strlen(node->string) > width) width = (int)strlen(node->string);
     }
@@ -41,7 +42,8 @@ static void show_table(const cJSON *all)
 
 static void show_value(const char *name, const cJSON *value)
 {
-    if (cJSON_IsNumber(value) && value->valuedouble >= 0x1p64) printf(", %s 2^64-1", name); /* the largest seed: a double rounds it up */
+    if (cJSON_IsNumber(value) && value->valuedouble >= 0x1p64)
+        printf(", %s 2^64-1", name); /* the largest seed: a double rounds it up */
     else if (cJSON_IsNumber(value)) printf(", %s %.10g", name, value->valuedouble);
     else if (cJSON_IsBool(value)) printf(", %s %s", name, cJSON_IsTrue(value) ? "true" : "false");
     else if (cJSON_IsString(value) && *value->valuestring) printf(", %s \"%s\"", name, value->valuestring);
@@ -53,7 +55,8 @@ static void show_choices(const cJSON *choices)
     const cJSON *choice;
     int shown = 0;
     fputs("one of", stdout);
-    cJSON_ArrayForEach(choice, choices) {
+    cJSON_ArrayForEach(choice, choices)
+    {
         if (shown == MOST_CHOICES) break;
         printf("%s %s", shown++ ? "," : "", cJSON_GetStringValue(choice));
     }
@@ -78,17 +81,22 @@ static void show_input(const cJSON *input, bool optional)
 static void show_group(const cJSON *node, const char *group, bool optional)
 {
     const cJSON *input;
-    cJSON_ArrayForEach(input, cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(node, "input"), group)) show_input(input, optional);
+    cJSON_ArrayForEach(input, cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(node, "input"), group))
+        show_input(input, optional);
 }
 
 static void show_outputs(const cJSON *node)
 {
-    const cJSON *types = cJSON_GetObjectItemCaseSensitive(node, "output"), *names = cJSON_GetObjectItemCaseSensitive(node, "output_name");
+    const cJSON *types = cJSON_GetObjectItemCaseSensitive(node, "output"),
+                *names = cJSON_GetObjectItemCaseSensitive(node, "output_name");
     const cJSON *helps = cJSON_GetObjectItemCaseSensitive(node, "output_tooltips"), *type;
     int slot = 0;
-    cJSON_ArrayForEach(type, types) {
-        const char *name = cJSON_GetStringValue(cJSON_GetArrayItem(names, slot)), *help = cJSON_GetStringValue(cJSON_GetArrayItem(helps, slot));
-        printf("  %d: %-15s %s%s%s\n", slot, name ? name : "", cJSON_IsString(type) ? type->valuestring : "?", help && *help ? ". " : "", help ? help : "");
+    cJSON_ArrayForEach(type, types)
+    {
+        const char *name = cJSON_GetStringValue(cJSON_GetArrayItem(names, slot)),
+                   *help = cJSON_GetStringValue(cJSON_GetArrayItem(helps, slot));
+        printf("  %d: %-15s %s%s%s\n", slot, name ? name : "", cJSON_IsString(type) ? type->valuestring : "?",
+               help && *help ? ". " : "", help ? help : "");
         slot++;
     }
     if (!slot) puts("  none: the node writes or shows something");

@@ -1,6 +1,7 @@
 /* options.c: the table of options, and the parser that it drives.
  *
- * getopt_long is not used: it accepts every unambiguous beginning of a name, and such beginnings turn into an interface by accident. */
+ * getopt_long is not used: it accepts every unambiguous beginning of a name, and such beginnings turn into an interface by
+ * accident. */
 #include "engine/cli/options.h"
 #include "engine/cli/say.h"
 #include <errno.h>
@@ -12,79 +13,106 @@ enum { SMALLEST_SIDE = 16, LARGEST_SIDE = 16384, SIDE_STEP = 8, LEAST_MEMORY = 6
 
 #define FIELD(field_) .offset = offsetof(Options, field_)
 #define GIVEN(field_) .given = offsetof(Options, field_)
-#define SWITCH(name_, commands_, field_, group_, help_) {.name = name_, .commands = commands_, .kind = KIND_SWITCH, FIELD(field_), .group = group_, .help = help_}
-#define COMES(name_, value_, commands_, with_) {.name = name_, .value = value_, .commands = commands_, .kind = KIND_COMES, .help = with_}
-#define PICTURE "The picture"
+#define SWITCH(name_, letter_, commands_, field_, group_, help_)                                    \
+    {                                                                                               \
+        name_, letter_, NULL, commands_, KIND_SWITCH, FIELD(field_), .group = group_, .help = help_ \
+    }
+#define COMES(name_, value_, commands_, with_)                 \
+    {                                                          \
+        name_, 0, value_, commands_, KIND_COMES, .help = with_ \
+    }
+#define PICTURE  "The picture"
+#define WORK     "The work"
 #define WORKFLOW "The run"
-#define MACHINE "The machine"
-#define FOLDERS "Folders"
-#define SHOWN "What is shown"
+#define MACHINE  "The machine"
+#define FOLDERS  "Folders"
+#define SHOWN    "What is shown"
 
+// clang-format off
 const OptionRow option_rows[] = {
     {"model", 'm', "CKPT", MAKE, KIND_TEXT, FIELD(model), .group = PICTURE,
      .help = "checkpoint: a name in models/checkpoints, or a path (default: the newest there, else the bundled demo model)"},
     {"negative", 'n', "TEXT", MAKE, KIND_TEXT, FIELD(negative), .group = PICTURE, .help = "what not to paint"},
     {"size", 0, "WxH", MAKE, KIND_SIZE, GIVEN(size_given), .group = PICTURE,
      .help = "width and height in pixels (default: what the checkpoint says it was trained for, else 512x512)"},
-    {"steps", 0, "N", MAKE, KIND_INT, FIELD(steps), .min = 1, .max = 10000, .group = PICTURE, .help = "sampling steps (default 20)"},
+    {"steps", 0, "N", MAKE, KIND_INT, FIELD(steps), .min = 1, .max = 10000, .group = PICTURE,
+     .help = "sampling steps (default 20)"},
     {"cfg", 0, "X", MAKE, KIND_NUMBER, FIELD(cfg), GIVEN(cfg_given), .max = 100, .group = PICTURE,
      .help = "how closely to follow the words (default 7)"},
-    {"sampler", 0, "S", MAKE, KIND_TEXT, FIELD(sampler), .group = PICTURE, .help = "sampler (default dpmpp_2m; nodus nodes KSampler lists them)"},
-    {"scheduler", 0, "S", MAKE, KIND_TEXT, FIELD(scheduler), .group = PICTURE, .help = "schedule of noise levels (default karras)"},
-    {"batch", 0, "N", MAKE, KIND_INT, FIELD(batch), .min = 1, .max = 4096, .group = PICTURE, .help = "how many pictures (default 1)"},
+    {"sampler", 0, "S", MAKE, KIND_TEXT, FIELD(sampler), .group = PICTURE,
+     .help = "sampler (default dpmpp_2m; nodus nodes KSampler lists them)"},
+    {"scheduler", 0, "S", MAKE, KIND_TEXT, FIELD(scheduler), .group = PICTURE,
+     .help = "schedule of noise levels (default karras)"},
+    {"batch", 0, "N", MAKE, KIND_INT, FIELD(batch), .min = 1, .max = 4096, .group = PICTURE,
+     .help = "how many pictures (default 1)"},
     {"init", 0, "IMG", MAKE, KIND_TEXT, FIELD(init), .group = PICTURE, .help = "start from this picture instead of noise"},
     {"denoise", 0, "X", MAKE, KIND_NUMBER, FIELD(denoise), GIVEN(denoise_given), .max = 1, .group = PICTURE,
      .help = "how much to redraw, 0 to 1 (default 1; with --init 0.75)"},
-    {"save-workflow", 0, "FILE", MAKE, KIND_TEXT, FIELD(save_workflow), .group = PICTURE, .help = "also write the graph as JSON, for nodus run"},
-    COMES("lora", "FILE[:S]", MAKE, "step 3, with LoRA files"),
+    {"save-workflow", 0, "FILE", MAKE, KIND_TEXT, FIELD(save_workflow), .group = PICTURE,
+     .help = "also write the graph as JSON, for nodus run"},
+
+    {"size", 0, "PIXELS", BENCH, KIND_SIZE, GIVEN(size_given), .group = WORK, .help = "side of the picture (default 512)"},
+    {"batch", 0, "B", BENCH, KIND_INT, FIELD(batch), .min = 1, .max = 64, .group = WORK,
+     .help = "pictures at once (default 1; unet 2, the guidance pair)"},
+    {"steps", 0, "N", BENCH, KIND_INT, FIELD(steps), .min = 1, .max = 1000, .group = WORK,
+     .help = "timed calls, of which the median counts (default 3)"},
 
     {"seed", 0, "N|random", MAKE | RUN, KIND_SEED, GIVEN(seed_given), .group = WORKFLOW,
      .help = "seed of the noise: run sets every seed of the workflow, make starts from 0"},
     {"set", 0, "NODE.input=VALUE", MAKE | RUN, KIND_LIST, FIELD(set), .group = WORKFLOW,
      .help = "change an input; NODE is an id or a title; may be given again"},
-    {"only", 0, "NODE", MAKE | RUN, KIND_LIST, FIELD(only), .group = WORKFLOW, .help = "run only what this output needs; may be given again"},
+    {"only", 0, "NODE", MAKE | RUN, KIND_LIST, FIELD(only), .group = WORKFLOW,
+     .help = "run only what this output needs; may be given again"},
     {"dump", 0, "NODE[:SLOT][.PART]=FILE.npy", MAKE | RUN, KIND_LIST, FIELD(dump), .group = WORKFLOW,
      .help = "write a node's result as an array; PART is pooled or noise_mask; may be given again"},
     {"script", 0, "STEPS.json", RUN, KIND_TEXT, FIELD(script), .group = WORKFLOW,
-     .help = "steps instead of workflows: {\"steps\": [{\"run\": \"A.json\"}, {\"copy\": [\"from.png\", \"in.png\"]}, {\"remove\": \"in.png\"}]}"},
-    SWITCH("strict", MAKE | RUN | CHECK, strict, WORKFLOW, "refuse what is only tolerated: numbers as texts, outputs that cannot run"),
-    {"timeout", 0, "SECONDS", MAKE | RUN, KIND_NUMBER, FIELD(timeout), .min = 0.001, .max = 1e9, .group = WORKFLOW, .help = "cancel a workflow that takes longer"},
-    SWITCH("disable-metadata", MAKE | RUN, disable_metadata, WORKFLOW, "keep the workflow out of the pictures"),
-    SWITCH("png-fast", MAKE | RUN, png_fast, WORKFLOW, "larger PNG files, written sooner"),
+     .help = "steps instead of workflows: {\"steps\": [{\"run\": \"A.json\"}, {\"copy\": [\"from.png\", \"in.png\"]}, "
+             "{\"remove\": \"in.png\"}]}"},
+    SWITCH("strict", 0, MAKE | RUN | CHECK, strict, WORKFLOW,
+           "refuse what is only tolerated: numbers as texts, outputs that cannot run"),
+    {"timeout", 0, "SECONDS", MAKE | RUN, KIND_NUMBER, FIELD(timeout), .min = 0.001, .max = 1e9, .group = WORKFLOW,
+     .help = "cancel a workflow that takes longer"},
+    SWITCH("disable-metadata", 0, MAKE | RUN, disable_metadata, WORKFLOW, "keep the workflow out of the pictures"),
+    SWITCH("png-fast", 0, MAKE | RUN, png_fast, WORKFLOW, "larger PNG files, written sooner"),
     {"noise-compat", 0, "next", MAKE | RUN, KIND_TEXT, FIELD(noise_compat), .choices = "next", .group = WORKFLOW,
-     .help = "ancestral noise as ComfyUI draws it since its seed + 1 change"},
-    SWITCH("no-cache", MAKE | RUN, no_cache, WORKFLOW, "keep nothing between the workflows of this command"),
+     .help = "noise between steps from seed + 1, as newer versions of ComfyUI draw it"},
+    SWITCH("no-cache", 0, MAKE | RUN, no_cache, WORKFLOW, "keep nothing between the workflows of this command"),
 
     {"threads", 0, "N", MAKE | RUN | BENCH, KIND_INT, FIELD(threads), .min = 1, .max = 1024, .group = MACHINE,
      .help = "threads (default: the CPUs that this process may use)"},
-    {"memory", 0, "SIZE", MAKE | RUN, KIND_MEMORY, FIELD(memory), .group = MACHINE, .help = "memory budget, such as 4G or 800M (default: what is free, less a reserve)"},
-    {"device", 0, "cpu|ref", MAKE | RUN | BENCH, KIND_TEXT, FIELD(device), .choices = "cpu|ref", .group = MACHINE, .help = "ref: the slow reference in plain C"},
-    {"precision", 0, "f32", MAKE | RUN | BENCH, KIND_TEXT, FIELD(precision), .choices = "f32", .group = MACHINE, .help = "number format of the computation"},
+    {"memory", 0, "SIZE", MAKE | RUN, KIND_MEMORY, FIELD(memory), .group = MACHINE,
+     .help = "memory budget, such as 4G or 800M (default: what is free, less a reserve)"},
+    {"device", 0, "cpu|ref", MAKE | RUN | BENCH, KIND_TEXT, FIELD(device), .choices = "cpu|ref", .group = MACHINE,
+     .help = "ref: the slow reference in plain C"},
+    {"precision", 0, "f32", MAKE | RUN | BENCH, KIND_TEXT, FIELD(precision), .choices = "f32", .group = MACHINE,
+     .help = "number format of the computation"},
 
     {"base-directory", 0, "DIR", ENGINE, KIND_TEXT, FIELD(base), .group = FOLDERS,
-     .help = "holds models/, input/, output/, temp/ (default: the current folder if it has models/, else $NODUS_HOME, else ~/.local/share/nodus)"},
-    {"models", 0, "DIR", ENGINE, KIND_TEXT, FIELD(models), .group = FOLDERS, .help = "more models, searched first; with ComfyUI's folders (checkpoints/, vae/ …)"},
-    {"input", 0, "DIR", ENGINE, KIND_TEXT, FIELD(input), .group = FOLDERS, .help = "pictures that workflows load", .also = "input-directory"},
-    {"output", 'o', "DIR", MAKE | RUN, KIND_TEXT, FIELD(output), .group = FOLDERS, .help = "where pictures go", .also = "output-directory"},
+     .help = "holds models/, input/, output/, temp/ (default: the current folder if it has models/, else $NODUS_HOME, else "
+             "$XDG_DATA_HOME/nodus or ~/.local/share/nodus)"},
+    {"models", 0, "DIR", ENGINE, KIND_TEXT, FIELD(models), .group = FOLDERS,
+     .help = "more models, searched first; with ComfyUI's folders (checkpoints/, vae/ …)"},
+    {"input", 0, "DIR", ENGINE, KIND_TEXT, FIELD(input), .group = FOLDERS,
+     .help = "pictures that workflows load", .also = "input-directory"},
+    {"output", 'o', "DIR", MAKE | RUN, KIND_TEXT, FIELD(output), .group = FOLDERS,
+     .help = "where pictures go", .also = "output-directory"},
     {"temp-directory", 0, "DIR", MAKE | RUN, KIND_TEXT, FIELD(temp), .group = FOLDERS, .help = "where previews go: DIR/temp"},
     {"cache-dir", 0, "DIR", MAKE | RUN, KIND_TEXT, FIELD(cache), .group = FOLDERS,
      .help = "facts kept between runs, such as speeds for estimates (default: $XDG_CACHE_HOME/nodus or ~/.cache/nodus)"},
 
-    {"size", 0, "PIXELS", BENCH, KIND_SIZE, GIVEN(size_given), .group = "The work", .help = "side of the picture (default 512)"},
-    {"batch", 0, "B", BENCH, KIND_INT, FIELD(batch), .min = 1, .max = 64, .group = "The work", .help = "pictures at once (default 1; unet 2, the guidance pair)"},
-    {"steps", 0, "N", BENCH, KIND_INT, FIELD(steps), .min = 1, .max = 1000, .group = "The work", .help = "timed calls, of which the median counts (default 3)"},
+    SWITCH("json", 0, ALL & ~OTHER, json, SHOWN, "JSON on standard output, for programs"),
+    {"events", 0, "outputs", MAKE | RUN, KIND_TEXT, FIELD(events), .choices = "outputs", .group = SHOWN,
+     .help = "with --json: only the lines of output nodes"},
+    SWITCH("quiet", 'q', MAKE | RUN, quiet, SHOWN, "results and errors only"),
+    SWITCH("verbose", 'v', MAKE | RUN, verbose, SHOWN, "each node with its seconds, and what computes"),
+    SWITCH("help", 'h', ALL, help, SHOWN, "this text"),
+    SWITCH("version", 0, ALL, version, SHOWN, "version, instruction set in use, libraries"),
 
-    SWITCH("json", ALL & ~OTHER, json, SHOWN, "JSON on standard output, for programs"),
-    {"events", 0, "outputs", MAKE | RUN, KIND_TEXT, FIELD(events), .choices = "outputs", .group = SHOWN, .help = "with --json: only the lines of output nodes"},
-    {"quiet", 'q', NULL, MAKE | RUN, KIND_SWITCH, FIELD(quiet), .group = SHOWN, .help = "results and errors only"},
-    {"verbose", 'v', NULL, MAKE | RUN, KIND_SWITCH, FIELD(verbose), .group = SHOWN, .help = "each node with its seconds, and what computes"},
-    {"help", 'h', NULL, ALL, KIND_SWITCH, FIELD(help), .group = SHOWN, .help = "this text"},
-    SWITCH("version", ALL, version, SHOWN, "version, instruction set in use, libraries"),
-
+    COMES("lora", "FILE[:S]", MAKE, "step 3, with LoRA files"),
     COMES("sweep", "NODE.input=a..b|a,b,c", MAKE | RUN, "step 2, with sweeps and contact sheets"),
     COMES("no-disk-cache", NULL, MAKE | RUN, "step 2, with the cache on disk"),
     COMES("force", "NODE", MAKE | RUN, "step 2, with the cache on disk"),
-    COMES("extra-model-paths-config", "FILE", ENGINE, "step 3, with more model folders"),
+    COMES("extra-model-paths-config", "FILE", ENGINE, "a later step"),
     COMES("lua-nodes", "DIR", MAKE | RUN, "step 4, with Lua"),
     COMES("plugin", "FILE", MAKE | RUN, "step 4, with plug-ins"),
     COMES("unsafe", NULL, MAKE | RUN, "step 4, with Lua"),
@@ -93,6 +121,7 @@ const OptionRow option_rows[] = {
     COMES("vram", "SIZE", MAKE | RUN, "a later step, with CUDA"),
     {0},
 };
+// clang-format on
 
 /* ---- Finding a row ------------------------------------------------------------------------------------------------- */
 
@@ -198,8 +227,10 @@ static NodusStatus read_memory(const OptionRow *row, const char *text, uint64_t 
     if (power && *end == 'i') end++;
     if (*end == 'B') end++;
     const double bytes = ldexp(number, 10 * power);
-    if (end == text || *end || !isfinite(bytes)) return nodus_error(NODUS_ERROR_INPUT, "--%s %s: takes a size such as 4G or 800M", row->name, text);
-    if (bytes < LEAST_MEMORY || bytes > 0x1p62) return nodus_error(NODUS_ERROR_INPUT, "--%s %s: must be 64M or more", row->name, text);
+    if (end == text || *end || !isfinite(bytes))
+        return nodus_error(NODUS_ERROR_INPUT, "--%s %s: takes a size such as 4G or 800M", row->name, text);
+    if (bytes < LEAST_MEMORY || bytes > 0x1p62)
+        return nodus_error(NODUS_ERROR_INPUT, "--%s %s: must be 64M or more", row->name, text);
     *out = (uint64_t)bytes;
     return NULL;
 }
@@ -212,7 +243,8 @@ static NodusStatus check_choice(const OptionRow *row, const char *text)
         if (strcspn(choice, "|") == length && !strncmp(choice, text, length)) return NULL;
     const bool cuda = row->offset == offsetof(Options, device) && (!strcmp(text, "cuda") || !strncmp(text, "cuda:", 5));
     const bool format = row->offset == offsetof(Options, precision) && (!strcmp(text, "bf16") || !strcmp(text, "int8"));
-    if (cuda || format) return nodus_error(NODUS_ERROR_INPUT, "--%s %s is not built yet (it comes with a later step)", row->name, text);
+    if (cuda || format)
+        return nodus_error(NODUS_ERROR_INPUT, "--%s %s is not built yet (it comes with a later step)", row->name, text);
     return nodus_error(NODUS_ERROR_INPUT, "--%s %s: must be %s", row->name, text, row->choices);
 }
 
@@ -222,21 +254,30 @@ static NodusStatus store(const OptionRow *row, const char *text, Options *out)
     double number;
     if (row->given) *(bool *)((char *)out + row->given) = true;
     switch (row->kind) {
-    case KIND_SWITCH: *(bool *)field = true; return NULL;
+    case KIND_SWITCH:
+        *(bool *)field = true;
+        return NULL;
     case KIND_INT:
         NODUS_TRY(read_number(row, text, &number));
         *(int *)field = (int)number;
         return NULL;
-    case KIND_NUMBER: return read_number(row, text, field);
+    case KIND_NUMBER:
+        return read_number(row, text, field);
     case KIND_TEXT:
         if (row->choices) NODUS_TRY(check_choice(row, text));
         *(const char **)field = text;
         return NULL;
-    case KIND_LIST: list_add(field, text); return NULL;
-    case KIND_SIZE: return read_size(text, out);
-    case KIND_SEED: return read_seed(text, out);
-    case KIND_MEMORY: return read_memory(row, text, field);
-    case KIND_COMES: break;
+    case KIND_LIST:
+        list_add(field, text);
+        return NULL;
+    case KIND_SIZE:
+        return read_size(text, out);
+    case KIND_SEED:
+        return read_seed(text, out);
+    case KIND_MEMORY:
+        return read_memory(row, text, field);
+    case KIND_COMES:
+        break;
     }
     return NULL;
 }
@@ -259,9 +300,11 @@ static NodusStatus comes_later(const OptionRow *row)
 static NodusStatus take(Arguments *args, const OptionRow *row, const char *attached)
 {
     if (row->kind == KIND_COMES) return comes_later(row);
-    if (!row->value) return attached ? nodus_error(NODUS_ERROR_INPUT, "--%s takes no value", row->name) : store(row, NULL, args->out);
+    if (!row->value)
+        return attached ? nodus_error(NODUS_ERROR_INPUT, "--%s takes no value", row->name) : store(row, NULL, args->out);
     const char *text = attached ? attached : args->at + 1 < args->count ? args->item[++args->at] : NULL;
-    const bool option = text && !attached && !strncmp(text, "--", 2) && find_long(args->command->bit, text + 2, strcspn(text + 2, "="));
+    const bool option =
+        text && !attached && !strncmp(text, "--", 2) && find_long(args->command->bit, text + 2, strcspn(text + 2, "="));
     if (!text || option) return nodus_error(NODUS_ERROR_INPUT, "--%s needs a value: --%s %s", row->name, row->name, row->value);
     return store(row, text, args->out);
 }

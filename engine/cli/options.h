@@ -1,12 +1,21 @@
 /* options.h: every option of every command, and how a command line becomes an Options struct.
  *
- * One idea: an option is one row of one table. Parsing, --help, the man page and the completion of three shells read that table, so
- * none of them can tell another story. */
+ * One idea: an option is one row of one table. Parsing, --help, the man page and the completion of three shells read that table,
+ * so none of them can tell another story. */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 #include <nodus/nodus.h>
 
-typedef enum CommandBit { MAKE = 1, RUN = 2, CHECK = 4, NODES = 8, BENCH = 16, OTHER = 32, ENGINE = MAKE | RUN | CHECK | NODES, ALL = 63 } CommandBit;
+typedef enum CommandBit {
+    MAKE = 1,
+    RUN = 2,
+    CHECK = 4,
+    NODES = 8,
+    BENCH = 16,
+    OTHER = 32,
+    ENGINE = MAKE | RUN | CHECK | NODES, /* those with the folders of an engine */
+    ALL = ENGINE | BENCH | OTHER
+} CommandBit;
 
 typedef struct TextList {
     const char **item;

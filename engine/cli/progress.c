@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #define REDRAW_SECONDS 0.05
-#define LONG_SECONDS 60.0
+#define LONG_SECONDS   60.0
 enum { DEFAULT_COLUMNS = 80, LONGEST_BAR = 30, LEAST_COLUMNS = 20, FEW_STEPS = 8, SMALL_SIDE = 128, FIGURES_WIDTH = 38 };
 
 double progress_clock(void)
@@ -68,14 +68,16 @@ static void draw(Progress *progress)
 {
     char line[512], numbers[128] = "";
     if (progress->max > 0) figures(progress, numbers, sizeof numbers);
-    const int taken = strlen(numbers) > FIGURES_WIDTH ? (int)strlen(numbers) : FIGURES_WIDTH; /* so that the bar keeps its length */
+    const int taken =
+        strlen(numbers) > FIGURES_WIDTH ? (int)strlen(numbers) : FIGURES_WIDTH;  /* so that the bar keeps its length */
     int room = progress->columns - 1 - (int)strlen(progress->title) - taken - 5; /* blanks and brackets */
     if (room > LONGEST_BAR) room = LONGEST_BAR;
     char bar[LONGEST_BAR + 1] = "";
     const double share = progress->max > 0 ? progress->value / progress->max : 0;
     for (int i = 0; i < room && progress->max > 0; i++) bar[i] = (i + 0.5) / room < share ? '#' : '-';
     const char *on = progress->colour ? "\033[36m" : "", *off = progress->colour ? "\033[0m" : "";
-    if (room >= 5 && progress->max > 0) snprintf(line, sizeof line, "\r%s  %s[%s]%s %s\033[K", progress->title, on, bar, off, numbers);
+    if (room >= 5 && progress->max > 0)
+        snprintf(line, sizeof line, "\r%s  %s[%s]%s %s\033[K", progress->title, on, bar, off, numbers);
     else snprintf(line, sizeof line, "\r%.*s\033[K", progress->columns - 1, *numbers ? numbers : progress->title);
     fputs(line, stderr);
     progress->drawn = true;

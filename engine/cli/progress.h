@@ -1,7 +1,7 @@
 /* progress.h: the bar on a terminal, and the words about how long it will take.
  *
- * One idea: the bar is one line that may be taken away at any time (progress_hide), so that messages never mix with it. Without a terminal
- * there is no bar, only the words that a person needs. */
+ * One idea: the bar is one line that may be taken away at any time (progress_hide), so that messages never mix with it. Without a
+ * terminal there is no bar, only the words that a person needs. */
 #ifndef CLI_PROGRESS_H
 #define CLI_PROGRESS_H
 #include "engine/cli/options.h"

@@ -13,7 +13,8 @@ static NodusStatus check_dumps(const Options *options, const Jobs *jobs)
     for (int i = 0; i < options->dump.count; i++) {
         const char *text = options->dump.item[i];
         bool found = false;
-        if (!dumps_well_formed(text)) return nodus_error(NODUS_ERROR_INPUT, "--dump %s: takes NODE[:SLOT][.pooled|.noise_mask]=FILE.npy", text);
+        if (!dumps_well_formed(text))
+            return nodus_error(NODUS_ERROR_INPUT, "--dump %s: takes NODE[:SLOT][.pooled|.noise_mask]=FILE.npy", text);
         for (int j = 0; j < jobs->count && !found; j++) {
             const Job *job = &jobs->item[j];
             found = job->kind == JOB_RUN && (job->problem || dumps_has_node(text, job->text, job->length));

@@ -1,7 +1,7 @@
 /* say.h: small words that every file of the command line uses: messages on stderr, memory that is simply there, text that grows.
  *
- * One idea: a program, unlike a library, may give up. So memory never fails here (the process ends with a message), and a command that
- * cannot go on returns what refuse() returns. */
+ * One idea: a program, unlike a library, may give up. So memory never fails here (the process ends with a message), and a command
+ * that cannot go on returns what refuse() returns. */
 #ifndef CLI_SAY_H
 #define CLI_SAY_H
 #include <nodus/nodus.h>

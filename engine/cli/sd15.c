@@ -1,8 +1,8 @@
-/* sd15.c: the shapes of Stable Diffusion 1.5, written down as the networks are built: UNet (Rombach et al. 2022), KL-VAE, CLIP-L text tower;
- * and numbers by the formula of numerics.md §17.
+/* sd15.c: the shapes of Stable Diffusion 1.5, written down as the networks are built: UNet (Rombach et al. 2022), KL-VAE, CLIP-L
+ * text tower; and numbers by the formula of numerics.md §17.
  *
- * One idea: `nodus bench` measures the networks that people have, so it needs their shapes, but no file. The formula scales each tensor by
- * its fan-in, so that activations stay near one; random bits would not. */
+ * One idea: `nodus bench` measures the networks that people have, so it needs their shapes, but no file. The formula scales each
+ * tensor by its fan-in, so that activations stay near one; random bits would not. */
 #include "engine/cli/sd15.h"
 #include "engine/cli/say.h"
 #include <math.h>
@@ -10,7 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { UNET_WIDTH = 320, TIME_WIDTH = 1280, CONTEXT = 768, LEVELS = 4, VAE_WIDTH = 128, LATENT = 4, TOKENS = 49408, POSITIONS = 77, LAYERS = 12 };
+enum {
+    UNET_WIDTH = 320,
+    TIME_WIDTH = 1280,
+    CONTEXT = 768,
+    LEVELS = 4,
+    VAE_WIDTH = 128,
+    LATENT = 4,
+    TOKENS = 49408,
+    POSITIONS = 77,
+    LAYERS = 12
+};
 static const int multiple[LEVELS] = {1, 2, 4, 4};
 
 /* A list being filled; names begin with the part's prefix. */
@@ -231,7 +241,8 @@ static void vae_decoder(const Part *coder)
 
 static void list_vae(Sd15 *list)
 {
-    const Part vae = {list, "first_stage_model."}, encoder = {list, "first_stage_model.encoder."}, decoder = {list, "first_stage_model.decoder."};
+    const Part vae = {list, "first_stage_model."}, encoder = {list, "first_stage_model.encoder."},
+               decoder = {list, "first_stage_model.decoder."};
     vae_encoder(&encoder);
     vae_decoder(&decoder);
     conv(&vae, "quant_conv", 2 * LATENT, 2 * LATENT, 1);

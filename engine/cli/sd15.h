@@ -1,4 +1,5 @@
-/* sd15.h: a state dict like that of Stable Diffusion 1.5: names and shapes of its 1130 tensors, and 1,066,235,307 numbers by formula. */
+/* sd15.h: a state dict like that of Stable Diffusion 1.5: names and shapes of its 1130 tensors, and 1,066,235,307 numbers by
+ * formula. */
 #ifndef CLI_SD15_H
 #define CLI_SD15_H
 #include <stdint.h>

@@ -85,9 +85,19 @@ static int open_engine(Session *session)
     const Options *options = session->options;
     const char *isa = variable("NODUS_ISA");
     const NodusEngineOptions engine = {
-        .struct_size = sizeof engine, .threads = options->threads, .memory = options->memory, .device = options->device, .isa = isa,
-        .base_directory = session->base, .models = options->models, .input = session->input, .output = session->output, .temp = session->temp,
-        .system_models = NODUS_DATADIR "/nodus/models", .cache_directory = session->cache, .no_cache = options->no_cache,
+        .struct_size = sizeof engine,
+        .threads = options->threads,
+        .memory = options->memory,
+        .device = options->device,
+        .isa = isa,
+        .base_directory = session->base,
+        .models = options->models,
+        .input = session->input,
+        .output = session->output,
+        .temp = session->temp,
+        .system_models = NODUS_DATADIR "/nodus/models",
+        .cache_directory = session->cache,
+        .no_cache = options->no_cache,
     };
     interrupt_block();
     NodusStatus status = nodus_engine_new(&engine, &session->engine);
@@ -134,7 +144,8 @@ static void put_finished(Session *session, const char *type, const char *problem
 {
     cJSON *text = need(cJSON_CreateString(problem));
     char *quoted = need(cJSON_PrintUnformatted(text));
-    printf("{\"event\": \"finished\", \"id\": %" PRIu64 ", \"prompt\": %d, \"status\": \"invalid\", \"seconds\": 0, \"error\": {\"type\": \"%s\", "
+    printf("{\"event\": \"finished\", \"id\": %" PRIu64
+           ", \"prompt\": %d, \"status\": \"invalid\", \"seconds\": 0, \"error\": {\"type\": \"%s\", "
            "\"message\": %s, \"details\": \"\", \"extra_info\": {}}, \"node_errors\": {}}\n",
            session->next_event, session->prompts, type, quoted);
     fflush(stdout);
@@ -158,11 +169,26 @@ int session_run(Session *session, const Prompt *prompt)
     Dumps dumps;
     dumps_resolve(&dumps, &options->dump, prompt->text, prompt->length);
     const NodusRunOptions run_options = {
-        .struct_size = sizeof run_options, .index = session->prompts, .first_event_id = session->next_event, .file = prompt->file,
-        .event = show_event, .user = &session->show, .strict = options->strict, .disable_metadata = options->disable_metadata,
-        .png_fast = options->png_fast, .outputs_only = options->events, .timeout = options->timeout, .noise_compat = options->noise_compat,
-        .dumps = dumps.item, .dump_count = dumps.count, .only = options->only.item, .only_count = options->only.count,
-        .set = options->set.item, .set_count = options->set.count, .seed_given = options->seed_given, .seed = session->seed,
+        .struct_size = sizeof run_options,
+        .index = session->prompts,
+        .first_event_id = session->next_event,
+        .file = prompt->file,
+        .event = show_event,
+        .user = &session->show,
+        .strict = options->strict,
+        .disable_metadata = options->disable_metadata,
+        .png_fast = options->png_fast,
+        .outputs_only = options->events,
+        .timeout = options->timeout,
+        .noise_compat = options->noise_compat,
+        .dumps = dumps.item,
+        .dump_count = dumps.count,
+        .only = options->only.item,
+        .only_count = options->only.count,
+        .set = options->set.item,
+        .set_count = options->set.count,
+        .seed_given = options->seed_given,
+        .seed = session->seed,
     };
     NodusStatus status = nodus_run_new(session->engine, prompt->text, prompt->length, &run_options, &run);
     if (status) {

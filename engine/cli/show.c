@@ -30,8 +30,10 @@ static void show_result(const Show *show, const char *ui_json, const char *note)
 {
     cJSON *ui = cJSON_Parse(ui_json);
     const cJSON *list, *item;
-    cJSON_ArrayForEach(list, ui) {
-        cJSON_ArrayForEach(item, list) {
+    cJSON_ArrayForEach(list, ui)
+    {
+        cJSON_ArrayForEach(item, list)
+        {
             if (cJSON_IsObject(item)) show_file(show, item, note);
             else if (cJSON_IsString(item)) printf("%s\n", item->valuestring);
         }
@@ -113,18 +115,27 @@ static void show_to_people(Show *show, const NodusEvent *event)
         memset(show->seconds, 0, sizeof show->seconds);
         show->steps = 0;
         break;
-    case NODUS_EVENT_START: progress_node(progress, event->title && *event->title ? event->title : event->class_type); break;
-    case NODUS_EVENT_DONE: show_done(show, event); break;
+    case NODUS_EVENT_START:
+        progress_node(progress, event->title && *event->title ? event->title : event->class_type);
+        break;
+    case NODUS_EVENT_DONE:
+        show_done(show, event);
+        break;
     case NODUS_EVENT_CACHED:
         if (event->ui_json) show_result(show, event->ui_json, " (unchanged, from before)");
         break;
-    case NODUS_EVENT_ERROR: say("error: node %s (%s): %s", event->node, event->class_type, event->message); break;
+    case NODUS_EVENT_ERROR:
+        say("error: node %s (%s): %s", event->node, event->class_type, event->message);
+        break;
     case NODUS_EVENT_WARNING:
         if (event->node) say("warning: node %s: %s", event->node, event->message);
         else say("warning: %s", event->message);
         break;
-    case NODUS_EVENT_FINISHED: show_finished(show, event); break;
-    case NODUS_EVENT_PROGRESS: break;
+    case NODUS_EVENT_FINISHED:
+        show_finished(show, event);
+        break;
+    case NODUS_EVENT_PROGRESS:
+        break;
     }
 }
 
