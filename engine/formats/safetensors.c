@@ -15,6 +15,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { LENGTH_BYTES = 8, HEADER_LIMIT = 100 * 1000 * 1000, SAMPLE_PAGES = 64, SAMPLE_BYTES = 4096 };
 
@@ -284,6 +285,21 @@ static NodusStatus map_into(const char *path, WeightSet *set, FileMap **out)
     return status;
 }
 
+/* Samples could miss a change that touches few tensors, so a file's identity has its inode and times too. */
+static void stamp_identity(WeightSet *set, int descriptor)
+{
+    struct stat info;
+    struct { Hash128 sampled; uint64_t device, inode, modified, nanoseconds; } stamp;
+    if (fstat(descriptor, &info)) return;
+    memset(&stamp, 0, sizeof stamp);
+    stamp.sampled = weights_identity(set);
+    stamp.device = (uint64_t)info.st_dev;
+    stamp.inode = (uint64_t)info.st_ino;
+    stamp.modified = (uint64_t)info.st_mtim.tv_sec;
+    stamp.nanoseconds = (uint64_t)info.st_mtim.tv_nsec;
+    weights_set_identity(set, hash_of(&stamp, sizeof stamp));
+}
+
 NodusStatus safetensors_open(const char *path, WeightSet **out)
 {
     WeightSet *set;
@@ -291,6 +307,7 @@ NodusStatus safetensors_open(const char *path, WeightSet **out)
     NODUS_TRY(weights_new(&set));
     NodusStatus status = map_into(path, set, &map);
     if (!status && (status = read_header(map->data, map->size, true, set))) nodus_error_prefix(status, "'%s'", path);
+    if (!status) stamp_identity(set, map->descriptor);
     if (status) weights_unref(set);
     else *out = set;
     return status;

@@ -368,9 +368,8 @@ NodusStatus nodus_progress(NodusCall *call, double value, double max, const Nodu
     Execution *execution = call->execution;
     if (!execution) return NULL;
     const double now = file_clock();
-    if (!execution->reported || value >= max || now - execution->reported_at >= PROGRESS_SECONDS) {
+    if (value >= max || now - execution->reported_at >= PROGRESS_SECONDS) {
         event_progress(&call->run->events, call->node, value, max, estimate(execution, value, max, now));
-        execution->reported = true;
         execution->reported_at = now;
     }
     return math_cancelled(&call->math);

@@ -23,8 +23,7 @@ typedef struct Execution {
     char *kind;                      /* of the announced work that is being measured, or NULL */
     double flop, expected_at;        /* of that work */
     double flop_total, flop_seconds; /* of all that was measured */
-    double started_at, reported_at;
-    bool reported;
+    double started_at, reported_at;  /* of the last progress event; 0: none yet */
 } Execution;
 
 struct NodusCall {

@@ -74,7 +74,9 @@ static void ready_take(Demand *demand, int32_t node)
 int32_t demand_next(Demand *demand)
 {
     const int32_t node = demand->first_ready;
-    if (node >= 0) ready_take(demand, node);
+    if (node < 0) return -1;
+    ready_take(demand, node);
+    demand->task[node].state = TASK_RUNNING;
     return node;
 }
 
@@ -95,18 +97,6 @@ Result *demand_source(const Demand *demand, const Bind *bind)
     return cache_result(leader_of(demand, bind->source)->entry);
 }
 
-bool demand_is_needed(const Demand *demand, int32_t node)
-{
-    return demand->task[node].uses || demand->task[node].root;
-}
-
-static void drop_use(Demand *demand, Task *task)
-{
-    if (--task->uses || task->state != TASK_DONE) return;
-    cache_release(demand->run->engine->cache, task->entry);
-    task->entry = NULL;
-}
-
 static bool is_read(const Demand *demand, int32_t node, uint32_t input)
 {
     const Node *of = &demand->workflow->node[node];
@@ -114,13 +104,20 @@ static bool is_read(const Demand *demand, int32_t node, uint32_t input)
     return !(of->def->inputs[input].flags & NODUS_LAZY) || (demand->task[node].asked >> input & 1);
 }
 
+/* One reader less. A result that nobody will read any more is let go. */
+static void drop_use(Demand *demand, Task *task)
+{
+    if (--task->uses || task->state != TASK_DONE) return;
+    cache_release(demand->run->engine->cache, task->entry);
+    task->entry = NULL;
+}
+
 void demand_release_sources(Demand *demand, int32_t node)
 {
-    if (!demand->task[node].connected) return;
-    demand->task[node].connected = false;
     const Node *of = &demand->workflow->node[node];
     for (uint32_t i = 0; i < of->def->input_count; i++)
-        if (is_read(demand, node, i)) drop_use(demand, leader_of(demand, of->bind[i].source));
+        if (demand->task[node].connected >> i & 1) drop_use(demand, leader_of(demand, of->bind[i].source));
+    demand->task[node].connected = 0;
 }
 
 /* ---- The walk ------------------------------------------------------------------------------------------------------ */
@@ -149,36 +146,40 @@ static NodusStatus visit_sources(Demand *demand, int32_t node)
     const Node *of = &demand->workflow->node[node];
     demand->task[node].state = TASK_WAITING;
     demand->task[node].pending = 0;
+    demand->task[node].fresh = UINT64_MAX;
     NODUS_TRY(push(demand, node, true));
     for (uint32_t i = of->def->input_count; i-- > 0;) /* the first input ends up on top */
         if (is_read(demand, node, i)) NODUS_TRY(push(demand, of->bind[i].source, false));
     return NULL;
 }
 
-/* A result that was given up, because nobody was to read it, and is wanted after all. */
+/* A node that was given up, or whose result was, because nobody was to read it; it is wanted after all. */
 static NodusStatus revive(Demand *demand, int32_t node)
 {
     Task *task = &demand->task[node];
     task->entry = cache_lookup(demand->run->engine->cache, demand->signature[node]);
-    return task->entry ? NULL : visit_sources(demand, node);
+    if (!task->entry) return visit_sources(demand, node);
+    task->state = TASK_DONE;
+    return task->announced ? NULL : note_cached(demand, node);
+}
+
+static bool needs_revival(const Task *leader)
+{
+    return leader->state == TASK_IDLE || (leader->state == TASK_DONE && !leader->entry);
 }
 
 static NodusStatus visit(Demand *demand, int32_t node)
 {
     Task *task = &demand->task[node];
-    if (task->leader >= 0) {
-        const Task *leader = &demand->task[task->leader];
-        return leader->state == TASK_DONE && !leader->entry ? revive(demand, task->leader) : NULL;
-    }
+    if (task->leader >= 0) return needs_revival(leader_of(demand, node)) ? revive(demand, task->leader) : NULL;
     const intptr_t known = (intptr_t)hashmap_get(&demand->leaders, demand->signature[node]);
     if (known) {
         Task *leader = &demand->task[known - 1];
         task->leader = (int32_t)(known - 1);
         task->next_follower = leader->first_follower;
         leader->first_follower = node;
-        if (leader->state != TASK_DONE) return NULL;
-        NODUS_TRY(note_cached(demand, node));
-        return leader->entry ? NULL : revive(demand, task->leader);
+        if (leader->state == TASK_DONE) NODUS_TRY(note_cached(demand, node));
+        return needs_revival(leader) ? revive(demand, task->leader) : NULL;
     }
     task->leader = node;
     if (!hashmap_put(&demand->leaders, demand->signature[node], (void *)((intptr_t)node + 1))) return status_memory();
@@ -196,7 +197,7 @@ static NodusStatus add_edge(Demand *demand, Task *source, int32_t reader)
     void *items = demand->edge;
     if (!memory_reserve(&items, &demand->edge_capacity, demand->edges, sizeof *demand->edge)) return status_memory();
     demand->edge = items;
-    demand->edge[demand->edges] = (Edge){reader, source->first_reader};
+    demand->edge[demand->edges] = (Edge){reader, source->first_reader, demand->task[reader].turn};
     source->first_reader = (int32_t)demand->edges++;
     return NULL;
 }
@@ -212,27 +213,45 @@ static NodusStatus connect_input(Demand *demand, int32_t node, uint32_t input, b
     return add_edge(demand, source, node);
 }
 
-static NodusStatus connect(Demand *demand, int32_t node, uint64_t inputs)
+/* A source was given up since it was visited, because another reader failed: it has to be visited again. */
+static NodusStatus visit_again(Demand *demand, int32_t node, bool *again)
 {
     const Node *of = &demand->workflow->node[node];
-    bool sound = true;
-    demand->task[node].connected = true;
-    for (uint32_t i = 0; i < of->def->input_count; i++)
-        if ((inputs >> i & 1) && is_read(demand, node, i)) NODUS_TRY(connect_input(demand, node, i, &sound));
+    *again = false;
+    for (uint32_t i = 0; i < of->def->input_count; i++) {
+        if (!(demand->task[node].fresh >> i & 1) || !is_read(demand, node, i)) continue;
+        if (!needs_revival(leader_of(demand, of->bind[i].source))) continue;
+        if (!*again) NODUS_TRY(push(demand, node, true));
+        *again = true;
+        NODUS_TRY(push(demand, of->bind[i].source, false));
+    }
+    return NULL;
+}
+
+static NodusStatus connect(Demand *demand, int32_t node)
+{
+    Task *task = &demand->task[node];
+    const Node *of = &demand->workflow->node[node];
+    bool sound = true, again;
+    if (task->state != TASK_WAITING || !task->fresh) return NULL; /* given up, or connected meanwhile */
+    NODUS_TRY(visit_again(demand, node, &again));
+    if (again) return NULL;
+    for (uint32_t i = 0; i < of->def->input_count; i++) {
+        if (!(task->fresh >> i & 1) || !is_read(demand, node, i)) continue;
+        task->connected |= 1ull << i;
+        NODUS_TRY(connect_input(demand, node, i, &sound));
+    }
+    task->fresh = 0;
     if (!sound) demand_failed(demand, node);
+    else if (!task->pending) ready_push(demand, node, demand->front);
     return NULL;
 }
 
 static NodusStatus walk(Demand *demand)
 {
     while (demand->depth) {
-        const int32_t top = demand->stack[--demand->depth], node = top / 2;
-        if (!(top & 1)) {
-            NODUS_TRY(visit(demand, node));
-            continue;
-        }
-        NODUS_TRY(connect(demand, node, UINT64_MAX));
-        if (demand->task[node].state == TASK_WAITING && !demand->task[node].pending) ready_push(demand, node, false);
+        const int32_t top = demand->stack[--demand->depth];
+        NODUS_TRY(top & 1 ? connect(demand, top / 2) : visit(demand, top / 2));
     }
     return NULL;
 }
@@ -245,13 +264,16 @@ NodusStatus demand_node(Demand *demand, int32_t node)
 
 NodusStatus demand_inputs(Demand *demand, int32_t node, uint64_t inputs)
 {
+    Task *task = &demand->task[node];
     const Node *of = &demand->workflow->node[node];
-    demand->task[node].asked |= inputs;
-    demand->task[node].state = TASK_WAITING;
+    task->asked |= inputs;
+    task->fresh = inputs;
+    task->state = TASK_WAITING;
+    demand->front = true;
+    NODUS_TRY(push(demand, node, true));
     for (uint32_t i = of->def->input_count; i-- > 0;)
         if (inputs >> i & 1) NODUS_TRY(push(demand, of->bind[i].source, false));
-    NODUS_TRY(walk(demand));
-    return connect(demand, node, inputs);
+    return walk(demand);
 }
 
 /* ---- The ends ------------------------------------------------------------------------------------------------------ */
@@ -261,8 +283,10 @@ void demand_done(Demand *demand, int32_t node)
     Task *task = &demand->task[node];
     task->state = TASK_DONE;
     for (int32_t e = task->first_reader; e >= 0; e = demand->edge[e].next) {
-        Task *reader = &demand->task[demand->edge[e].reader];
-        if (reader->state == TASK_WAITING && !--reader->pending) ready_push(demand, demand->edge[e].reader, true);
+        const Edge *edge = &demand->edge[e];
+        Task *reader = &demand->task[edge->reader];
+        if (reader->state == TASK_WAITING && reader->turn == edge->turn && !--reader->pending)
+            ready_push(demand, edge->reader, true);
     }
     task->first_reader = -1;
     if (task->uses) return;
@@ -270,22 +294,46 @@ void demand_done(Demand *demand, int32_t node)
     task->entry = NULL;
 }
 
-/* The failed nodes form a list through next_ready, which they need no more. */
+/* Nodes to settle form a list through next_ready, which they need no more. */
+static void settle_later(Demand *demand, int32_t node, TaskState state, int32_t *first)
+{
+    Task *task = &demand->task[node];
+    if (task->state == TASK_READY) ready_take(demand, node);
+    task->state = (uint8_t)state;
+    task->next_ready = *first;
+    *first = node;
+}
+
+/* A failed node reads nothing; a source that was to run for it alone is given up. */
+static void give_up_sources(Demand *demand, int32_t node, int32_t *first)
+{
+    const Node *of = &demand->workflow->node[node];
+    const uint64_t connected = demand->task[node].connected;
+    demand_release_sources(demand, node);
+    for (uint32_t i = 0; i < of->def->input_count; i++) {
+        if (!(connected >> i & 1)) continue;
+        Task *source = leader_of(demand, of->bind[i].source);
+        if (source->uses || source->root || (source->state != TASK_WAITING && source->state != TASK_READY)) continue;
+        source->turn++;
+        source->fresh = 0;
+        source->first_reader = -1;
+        settle_later(demand, demand->task[of->bind[i].source].leader, TASK_IDLE, first);
+    }
+}
+
 void demand_failed(Demand *demand, int32_t node)
 {
-    int32_t first = node;
-    demand->task[node].state = TASK_FAILED;
-    demand->task[node].next_ready = -1;
+    int32_t first = -1;
+    settle_later(demand, node, TASK_FAILED, &first);
     while (first >= 0) {
-        const int32_t failed = first;
-        first = demand->task[failed].next_ready;
-        demand_release_sources(demand, failed);
-        for (int32_t e = demand->task[failed].first_reader; e >= 0; e = demand->edge[e].next) {
-            Task *reader = &demand->task[demand->edge[e].reader];
-            if (reader->state != TASK_WAITING) continue;
-            reader->state = TASK_FAILED;
-            reader->next_ready = first;
-            first = demand->edge[e].reader;
+        const int32_t settled = first;
+        const Task *task = &demand->task[settled];
+        first = task->next_ready;
+        give_up_sources(demand, settled, &first);
+        for (int32_t e = task->state == TASK_FAILED ? task->first_reader : -1; e >= 0; e = demand->edge[e].next) {
+            const Edge *edge = &demand->edge[e];
+            if (demand->task[edge->reader].state == TASK_WAITING && demand->task[edge->reader].turn == edge->turn)
+                settle_later(demand, edge->reader, TASK_FAILED, &first);
         }
     }
 }

@@ -10,9 +10,10 @@
 #include "engine/graph/run.h"
 
 typedef enum TaskState {
-    TASK_IDLE,    /* nobody asked */
+    TASK_IDLE,    /* nobody asked, or nobody needs it any more */
     TASK_WAITING, /* for `pending` sources */
     TASK_READY,   /* in the ready list */
+    TASK_RUNNING, /* taken from it */
     TASK_DONE,
     TASK_FAILED /* itself, or a source of it */
 } TaskState;
@@ -21,20 +22,23 @@ typedef struct Task {
     uint8_t state;
     bool root;             /* an output, or wanted by name */
     bool announced;        /* its `done` or `cached` event is out */
-    bool connected;        /* its sources count it among their readers */
     int32_t leader;        /* the node that runs for all equal ones; −1: not demanded */
     int32_t next_follower; /* of the same leader; −1 ends */
     int32_t first_follower;
     int32_t first_reader; /* edge; −1 ends */
     int32_t pending;
-    int32_t uses; /* reads of its result that are still to come */
+    uint32_t turn; /* rises when it is given up: edges of earlier turns mean nothing */
+    int32_t uses;  /* reads of its result that are still to come */
     int32_t previous_ready, next_ready;
-    uint64_t asked;    /* lazy inputs that were demanded */
-    CacheEntry *entry; /* pinned while somebody will read it */
+    uint64_t asked;     /* lazy inputs that were demanded */
+    uint64_t fresh;     /* inputs to connect */
+    uint64_t connected; /* inputs whose sources count it among their readers */
+    CacheEntry *entry;  /* pinned while somebody will read it */
 } Task;
 
 typedef struct Edge {
     int32_t reader, next;
+    uint32_t turn;
 } Edge;
 
 typedef struct Demand {
@@ -48,6 +52,7 @@ typedef struct Demand {
     int32_t *stack; /* node × 2 + phase */
     size_t depth, stack_capacity;
     int32_t first_ready, last_ready, ready_count;
+    bool front;      /* where nodes that need not wait join the ready list */
     int32_t *cached; /* hits that are not announced yet */
     size_t cached_count, cached_capacity;
     int to_run;
@@ -57,14 +62,13 @@ NodusStatus demand_open(Demand *demand, NodusRun *run); /* signatures of all nod
 void demand_close(Demand *demand);
 /* Demands a node and everything that it needs. Ready ones go to the back of the ready list. */
 NodusStatus demand_node(Demand *demand, int32_t node);
-/* Demands lazy inputs (a bit each) of a node that is being run; it may have to wait again (state WAITING). */
+/* Demands lazy inputs (a bit each) of a node that was taken from the ready list; it comes back there when they are done. */
 NodusStatus demand_inputs(Demand *demand, int32_t node, uint64_t inputs);
 int32_t demand_next(Demand *demand);                       /* takes the first ready node; −1 when there is none */
 void demand_later(Demand *demand, int32_t node);           /* back to the end of the list */
 void demand_done(Demand *demand, int32_t node);            /* it has its entry: readers may become ready */
 void demand_failed(Demand *demand, int32_t node);          /* with all that depend on it */
 void demand_release_sources(Demand *demand, int32_t node); /* it has read them */
-bool demand_is_needed(const Demand *demand, int32_t node); /* somebody will still read it */
 /* The source's result: of the leader. */
 Result *demand_source(const Demand *demand, const Bind *bind);
 #endif

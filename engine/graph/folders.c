@@ -212,7 +212,7 @@ static NodusStatus find_picture(const Folders *folders, char *name, char **path)
                          : cut_suffix(name, "[temp]") ? folders->temp
                                                       : folders->input;
     cut_suffix(name, "[input]");
-    if (!file_name_is_inside(name)) return NULL;
+    if (!file_name_is_inside(name)) return NULL; /* without its suffix it may be ".." */
     if (!(*path = file_join(folder, name))) return status_memory();
     if (is_file(*path, NULL)) return NULL;
     memory_free(*path);

@@ -167,25 +167,21 @@ static void gather(const Scheduler *scheduler, int32_t index, CallInputs *inputs
     }
 }
 
-/* Asks which lazy inputs are needed until the answer is none (then *ready) or the node has to wait for one. */
-static NodusStatus ask_lazy(Scheduler *scheduler, int32_t index, CallInputs *inputs, bool *ready)
+/* Asks which lazy inputs are needed; *more: some are, and the node comes back when they are there. */
+static NodusStatus ask_lazy(Scheduler *scheduler, int32_t index, const CallInputs *inputs, bool *more)
 {
     const Node *node = node_at(scheduler, index);
-    Task *task = &scheduler->demand.task[index];
-    uint64_t lazy = 0, wanted;
-    *ready = true;
+    uint64_t open = 0, wanted = 0;
     for (uint32_t i = 0; i < node->def->input_count; i++)
-        if (node->bind[i].kind == BIND_LINK && (node->def->inputs[i].flags & NODUS_LAZY)) lazy |= 1ull << i;
-    while (node->def->wants && (lazy & ~task->asked)) {
-        NODUS_TRY(call_wants(scheduler->run, node, inputs, &wanted));
-        wanted &= lazy & ~task->asked;
-        if (!wanted) return NULL;
-        NODUS_TRY(demand_inputs(&scheduler->demand, index, wanted));
-        announce_hits(scheduler);
-        *ready = task->state == TASK_WAITING && !task->pending;
-        if (!*ready) return NULL;
-        gather(scheduler, index, inputs);
-    }
+        if (node->bind[i].kind == BIND_LINK && (node->def->inputs[i].flags & NODUS_LAZY)) open |= 1ull << i;
+    open &= ~scheduler->demand.task[index].asked;
+    *more = false;
+    if (!node->def->wants || !open) return NULL;
+    NODUS_TRY(call_wants(scheduler->run, node, inputs, &wanted));
+    *more = wanted & open;
+    if (!*more) return NULL;
+    NODUS_TRY(demand_inputs(&scheduler->demand, index, wanted & open));
+    announce_hits(scheduler);
     return NULL;
 }
 
@@ -266,14 +262,10 @@ static void run_node(Scheduler *scheduler, int32_t index)
     Demand *demand = &scheduler->demand;
     Job job = {.node = index};
     CacheClaim claim = CACHE_MINE;
-    bool ready = true;
-    if (!demand_is_needed(demand, index)) { /* all that would have read it failed */
-        demand_failed(demand, index);
-        return;
-    }
+    bool more;
     gather(scheduler, index, &job.inputs);
-    NodusStatus status = ask_lazy(scheduler, index, &job.inputs, &ready);
-    if (!status && !ready) return;
+    NodusStatus status = ask_lazy(scheduler, index, &job.inputs, &more);
+    if (!status && more) return;
     if (!status) status = cache_claim(scheduler->run->engine->cache, demand->signature[index], &claim, &job.entry);
     if (status) {
         fail(scheduler, index, &job.inputs, status);

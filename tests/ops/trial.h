@@ -17,7 +17,8 @@ typedef enum Fill {
     FILL_UNIFORM,
     FILL_ZERO,
     FILL_LARGE,
-    FILL_SMALL, /* variances near eps */
+    FILL_SMALL,  /* variances near eps */
+    FILL_OFFSET, /* means far above the deviation: a variance taken as E[x²] − mean² in f32 is wrong */
     FILL_TINY,
     FILL_WILD /* NaN and infinities among others */,
     FILL_COUNT
@@ -129,6 +130,7 @@ static inline float trial_number(Trial *t)
     case FILL_ZERO: return 0;
     case FILL_LARGE: return x * 1e4f;
     case FILL_SMALL: return x * 3e-3f;
+    case FILL_OFFSET: return x + 100;
     case FILL_TINY: return x * 1e-30f;
     case FILL_WILD:
         return trial_chance(t, 20) ? (float[]){NAN, INFINITY, -INFINITY, -0.0f, 3e38f, -3e38f}[trial_between(t, 0, 5)] : x;

@@ -268,6 +268,30 @@ TEST(outputs_do_not_depend_on_each_others_failure)
     toy_log_free(&log);
 }
 
+TEST(what_only_failed_nodes_would_have_read_does_not_run)
+{
+    (void)state_;
+    ToyLog log = {0};
+    assert_int_equal(run_once("1 Fail value=1; 2 Int value=2; 3 Add a=@2 b=1; 4 Add a=@1 b=@3; 5 Show value=@4", &log),
+                     NODUS_FAILED);
+    assert_int_equal(toy_count(&log, NODUS_EVENT_START, NULL), 1);
+    toy_log_free(&log);
+}
+
+/* 2 and 3 were given up with 4; then the lazy 6 wants 3 after all. */
+TEST(what_was_given_up_runs_when_it_is_wanted_again)
+{
+    (void)state_;
+    ToyLog log = {0};
+    assert_int_equal(run_once("1 Fail value=1; 2 Int value=2; 3 Add a=@2 b=1; 4 Add a=@1 b=@3; 5 Show value=@4; "
+                              "6 Choose first=true a=@3 b=0; 7 Show value=@6",
+                              &log),
+                     NODUS_FAILED);
+    expect_ui(&log, "7", "{\"text\": [\"3\"]}");
+    assert_int_equal(toy_count(&log, NODUS_EVENT_START, "2"), 1);
+    toy_log_free(&log);
+}
+
 TEST(a_failed_node_is_not_cached_and_what_it_read_is)
 {
     (void)state_;
@@ -334,6 +358,26 @@ TEST(values_are_dropped_after_their_last_reader)
     assert_int_equal(toy_run(engine, text_get(&text), NULL, NULL), NODUS_SUCCESS);
     assert_true(budget_peak(engine->budget) > 12000000 && budget_peak(engine->budget) < 30000000);
     assert_int_equal(budget_used(engine->budget), 0);
+    text_free(&text);
+    engine_close(engine);
+}
+
+TEST(a_dumped_value_that_nobody_reads_is_dropped_at_once)
+{
+    (void)state_;
+    NodusEngine *engine = open_engine(true, 0);
+    NodusDump dumps[10];
+    char ids[10][4];
+    Text text = {0};
+    for (int i = 0; i < 10; i++) {
+        snprintf(ids[i], sizeof ids[i], "p%d", i);
+        dumps[i] = (NodusDump){ids[i], 0, NULL, "/tmp/nodus-dump-dropped.npy"};
+        text_format(&text, "p%d Picture width=%d; ", i, (1 << 17) + i);
+    }
+    const NodusRunOptions options = {.struct_size = sizeof options, .dumps = dumps, .dump_count = 10};
+    assert_int_equal(toy_run(engine, text_get(&text), &options, NULL), NODUS_SUCCESS);
+    assert_true(budget_peak(engine->budget) > 1500000 && budget_peak(engine->budget) < 3500000);
+    unlink(dumps[0].file);
     text_free(&text);
     engine_close(engine);
 }
@@ -472,11 +516,11 @@ static TwinNode random_node(uint64_t *state, int index)
         .a = -1, .b = -1, .literal = (int)support_between(state, 0, 3), .literal2 = (int)support_between(state, 0, 3)};
     node.class = (int)support_between(state, 0, 40);
     node.class = index == 0 || node.class < 8 ? TWIN_INT
-                 : node.class < 24            ? TWIN_ADD
-                 : node.class < 28            ? TWIN_INTS
-                 : node.class < 31            ? TWIN_SUM
-                 : node.class < 32            ? TWIN_FAIL
-                 : node.class < 36            ? TWIN_CHOOSE
+                 : node.class < 22            ? TWIN_ADD
+                 : node.class < 25            ? TWIN_INTS
+                 : node.class < 27            ? TWIN_SUM
+                 : node.class < 30            ? TWIN_FAIL
+                 : node.class < 37            ? TWIN_CHOOSE
                                               : TWIN_BLOCK;
     if (node.class == TWIN_INT || node.class == TWIN_INTS) return node;
     node.a = (int)support_between(state, 0, index - 1);
@@ -710,12 +754,13 @@ TEST_MAIN(CASE(a_node_is_called_once_a_list_element), CASE(the_shorter_list_repe
           CASE(a_changed_literal_runs_only_what_hangs_on_it), CASE(a_changed_file_is_another_input_and_a_rewritten_one_is_not),
           CASE(a_lazy_input_is_evaluated_only_when_it_is_wanted), CASE(a_wanted_lazy_input_that_fails_fails_its_reader),
           CASE(a_result_that_was_dropped_is_made_again_for_a_late_lazy_reader), CASE(a_blocker_blocks_its_element_only),
-          CASE(outputs_do_not_depend_on_each_others_failure), CASE(a_failed_node_is_not_cached_and_what_it_read_is),
+          CASE(outputs_do_not_depend_on_each_others_failure), CASE(what_only_failed_nodes_would_have_read_does_not_run),
+          CASE(what_was_given_up_runs_when_it_is_wanted_again), CASE(a_failed_node_is_not_cached_and_what_it_read_is),
           CASE(a_text_where_a_picture_is_needed_fails_with_its_name), CASE(a_cancelled_run_starts_nothing_more),
           CASE(a_time_limit_counts_as_cancelled), CASE(values_are_dropped_after_their_last_reader),
-          CASE(what_the_budget_evicts_is_made_again), CASE(a_chain_of_100000_nodes_runs),
-          CASE(a_failure_at_the_head_of_a_long_chain_ends_it), CASE(a_dump_evaluates_its_node_and_writes_the_first_element),
-          CASE(a_dump_that_cannot_be_written_fails_the_run),
+          CASE(a_dumped_value_that_nobody_reads_is_dropped_at_once), CASE(what_the_budget_evicts_is_made_again),
+          CASE(a_chain_of_100000_nodes_runs), CASE(a_failure_at_the_head_of_a_long_chain_ends_it),
+          CASE(a_dump_evaluates_its_node_and_writes_the_first_element), CASE(a_dump_that_cannot_be_written_fails_the_run),
           CASE(random_graphs_give_what_a_naive_twin_gives_and_run_no_more_than_they_must),
           CASE(random_graphs_without_cache_do_too), CASE(four_threads_on_one_engine_share_the_work),
           CASE(an_io_node_runs_beside_a_compute_node))

@@ -233,6 +233,8 @@ static void open_folders(Folders **folders)
     put_file("input/list.txt");
     put_file("output/out.png");
     put_file("secret.png");
+    put_file("user/secret.safetensors");
+    put_file("models/secret.safetensors");
     const NodusEngineOptions options = {
         .struct_size = sizeof options, .base_directory = base, .models = user, .system_models = system_models};
     assert_null(folders_new(&options, folders));
