@@ -6,7 +6,6 @@
 #include "engine/cli/help.h"
 #include "engine/cli/say.h"
 #include "engine/cli/session.h"
-#include <stdlib.h>
 #include <string.h>
 
 static int command_help(const Options *options);
@@ -114,22 +113,22 @@ static int show_version(void)
     return status ? refuse_status(status) : EXIT_GOOD;
 }
 
+static int refuse_usage(const Command *command, NodusStatus status)
+{
+    refuse_status(status);
+    say("nodus %s --help shows its options", command->name);
+    return EXIT_REFUSED;
+}
+
 static int run_command(const Command *command, int count, char **arguments)
 {
     Options options;
+    int code = EXIT_GOOD;
     NodusStatus status = options_parse(command, count, arguments, &options);
-    if (status) {
-        refuse("%s", nodus_error_message(status));
-        say("nodus %s --help shows its options", command->name);
-        nodus_error_free(status);
-        return EXIT_REFUSED;
-    }
-    if (options.help) help_command(command, stdout);
-    const int code = options.help ? EXIT_GOOD : options.version ? show_version() : command->run(&options);
-    free(options.words.item);
-    free(options.set.item);
-    free(options.only.item);
-    free(options.dump.item);
+    if (status) code = refuse_usage(command, status);
+    else if (options.help) help_command(command, stdout);
+    else code = options.version ? show_version() : command->run(&options);
+    options_free(&options);
     return code;
 }
 

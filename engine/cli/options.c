@@ -343,3 +343,12 @@ NodusStatus options_parse(const Command *command, int count, char **arguments, O
     }
     return NULL;
 }
+
+void options_free(Options *options)
+{
+    free(options->words.item);
+    free(options->set.item);
+    free(options->only.item);
+    free(options->dump.item);
+    *options = (Options){0};
+}

@@ -83,4 +83,5 @@ const Command *command_find(const char *name);
 
 /* Reads the arguments after the command's name. The error is the user's. Texts live as long as argv. */
 NodusStatus options_parse(const Command *command, int count, char **arguments, Options *out);
+void options_free(Options *options); /* also after an error */
 #endif

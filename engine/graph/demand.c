@@ -213,35 +213,18 @@ static NodusStatus connect_input(Demand *demand, int32_t node, uint32_t input, b
     return add_edge(demand, source, node);
 }
 
-/* A source was given up since it was visited, because another reader failed: it has to be visited again. */
-static NodusStatus visit_again(Demand *demand, int32_t node, bool *again)
-{
-    const Node *of = &demand->workflow->node[node];
-    *again = false;
-    for (uint32_t i = 0; i < of->def->input_count; i++) {
-        if (!(demand->task[node].fresh >> i & 1) || !is_read(demand, node, i)) continue;
-        if (!needs_revival(leader_of(demand, of->bind[i].source))) continue;
-        if (!*again) NODUS_TRY(push(demand, node, true));
-        *again = true;
-        NODUS_TRY(push(demand, of->bind[i].source, false));
-    }
-    return NULL;
-}
-
+/* Joins a node to its sources. When one of them has failed, the whole walk is for a node that fails too, so it does not matter
+ * that some of its part was given up meanwhile. */
 static NodusStatus connect(Demand *demand, int32_t node)
 {
     Task *task = &demand->task[node];
     const Node *of = &demand->workflow->node[node];
-    bool sound = true, again;
-    if (task->state != TASK_WAITING || !task->fresh) return NULL; /* given up, or connected meanwhile */
-    NODUS_TRY(visit_again(demand, node, &again));
-    if (again) return NULL;
+    bool sound = true;
     for (uint32_t i = 0; i < of->def->input_count; i++) {
         if (!(task->fresh >> i & 1) || !is_read(demand, node, i)) continue;
         task->connected |= 1ull << i;
         NODUS_TRY(connect_input(demand, node, i, &sound));
     }
-    task->fresh = 0;
     if (!sound) demand_failed(demand, node);
     else if (!task->pending) ready_push(demand, node, demand->front);
     return NULL;
@@ -315,8 +298,6 @@ static void give_up_sources(Demand *demand, int32_t node, int32_t *first)
         Task *source = leader_of(demand, of->bind[i].source);
         if (source->uses || source->root || (source->state != TASK_WAITING && source->state != TASK_READY)) continue;
         source->turn++;
-        source->fresh = 0;
-        source->first_reader = -1;
         settle_later(demand, demand->task[of->bind[i].source].leader, TASK_IDLE, first);
     }
 }

@@ -292,6 +292,20 @@ TEST(what_was_given_up_runs_when_it_is_wanted_again)
     toy_log_free(&log);
 }
 
+/* 5 is given up with 6 while its sources wait for 2; 10 wants it again before they are done. */
+TEST(what_is_wanted_again_waits_for_all_its_sources)
+{
+    (void)state_;
+    ToyLog log = {0};
+    assert_int_equal(run_once("1 Fail value=1; 2 MeetIo value=2; 3 Add a=@2 b=1; 4 Add a=@2 b=2; 5 Add a=@3 b=@4; "
+                              "6 Add a=@1 b=@5; 7 Show value=@6; 8 Show value=@3; 9 Show value=@4; "
+                              "10 Choose first=true a=@5 b=0; 11 Show value=@10; 12 Meet value=5; 13 Show value=@12",
+                              &log),
+                     NODUS_FAILED);
+    expect_ui(&log, "11", "{\"text\": [\"7\"]}");
+    toy_log_free(&log);
+}
+
 TEST(a_failed_node_is_not_cached_and_what_it_read_is)
 {
     (void)state_;
@@ -755,12 +769,13 @@ TEST_MAIN(CASE(a_node_is_called_once_a_list_element), CASE(the_shorter_list_repe
           CASE(a_lazy_input_is_evaluated_only_when_it_is_wanted), CASE(a_wanted_lazy_input_that_fails_fails_its_reader),
           CASE(a_result_that_was_dropped_is_made_again_for_a_late_lazy_reader), CASE(a_blocker_blocks_its_element_only),
           CASE(outputs_do_not_depend_on_each_others_failure), CASE(what_only_failed_nodes_would_have_read_does_not_run),
-          CASE(what_was_given_up_runs_when_it_is_wanted_again), CASE(a_failed_node_is_not_cached_and_what_it_read_is),
-          CASE(a_text_where_a_picture_is_needed_fails_with_its_name), CASE(a_cancelled_run_starts_nothing_more),
-          CASE(a_time_limit_counts_as_cancelled), CASE(values_are_dropped_after_their_last_reader),
-          CASE(a_dumped_value_that_nobody_reads_is_dropped_at_once), CASE(what_the_budget_evicts_is_made_again),
-          CASE(a_chain_of_100000_nodes_runs), CASE(a_failure_at_the_head_of_a_long_chain_ends_it),
-          CASE(a_dump_evaluates_its_node_and_writes_the_first_element), CASE(a_dump_that_cannot_be_written_fails_the_run),
+          CASE(what_was_given_up_runs_when_it_is_wanted_again), CASE(what_is_wanted_again_waits_for_all_its_sources),
+          CASE(a_failed_node_is_not_cached_and_what_it_read_is), CASE(a_text_where_a_picture_is_needed_fails_with_its_name),
+          CASE(a_cancelled_run_starts_nothing_more), CASE(a_time_limit_counts_as_cancelled),
+          CASE(values_are_dropped_after_their_last_reader), CASE(a_dumped_value_that_nobody_reads_is_dropped_at_once),
+          CASE(what_the_budget_evicts_is_made_again), CASE(a_chain_of_100000_nodes_runs),
+          CASE(a_failure_at_the_head_of_a_long_chain_ends_it), CASE(a_dump_evaluates_its_node_and_writes_the_first_element),
+          CASE(a_dump_that_cannot_be_written_fails_the_run),
           CASE(random_graphs_give_what_a_naive_twin_gives_and_run_no_more_than_they_must),
           CASE(random_graphs_without_cache_do_too), CASE(four_threads_on_one_engine_share_the_work),
           CASE(an_io_node_runs_beside_a_compute_node))
