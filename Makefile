@@ -73,7 +73,7 @@ $(BUILD)/tests/libsupport.a: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/suppor
 	@mkdir -p $(@D); rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-test: build $(TESTS) ## all tests; the last line is "N passed, N failed"
+test: build $(TESTS) $(BUILD)/tests/golden/make_models ## all tests; the last line is "N passed, N failed"
 	@tests/run $(BUILD)
 
 bench: build ## speed: nodus beside the FMA peak of this machine (and PyTorch, where it is installed)
