@@ -2,14 +2,19 @@
  *
  * One idea: a random op (cases.h) is computed by ref on contiguous copies of its operands: that is the truth. Then each back end
  * computes it in place, at once (eager) and as a program with packed weights, on 1, 2, 3 and 7 threads: never further from the
- * truth than OP_LIST allows, never a byte beside the output, and the same bits for every number of threads. */
+ * truth than OP_LIST allows, never a byte beside the output, and the same bits for every number of threads.
+ *
+ * On an emulated CPU (tests/emulate) that is slow, so NODUS_OPS_ISA tries one instruction set alone, with one thread, and NODUS_OPS_TRIALS sets
+ * how many trials an op gets. */
 #include <float.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include "engine/base/pool.h"
 #include "tests/ops/cases.h"
 #include "tests/test.h"
 
-enum { TRIALS = 56, THREADS = 4 };
+enum { THREADS = 4 };
+static int trials = 56;
 static const int thread_counts[THREADS] = {1, 2, 3, 7};
 
 static const struct {
@@ -48,11 +53,14 @@ static void *oracle;
 static int open_subjects(void **state)
 {
     (void)state;
+    const char *only = getenv("NODUS_OPS_ISA"), *count = getenv("NODUS_OPS_TRIALS");
+    if (count && atoi(count) > 0) trials = atoi(count);
     assert_int_equal(backend_ref.open(NULL, NULL, &oracle), FAULT_NONE);
     for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
+        if (only && (!candidates[i].which || strcmp(candidates[i].which, only) != 0)) continue;
         Subject *s = &subjects[subject_count];
         s->backend = candidates[i].backend;
-        s->counts = s->backend == &backend_ref ? 1 : THREADS;
+        s->counts = s->backend == &backend_ref || only ? 1 : THREADS;
         s->variant = candidates[i].which ? candidates[i].which : s->backend->name;
         Fault fault = FAULT_NONE;
         for (int k = 0; k < s->counts && !fault; k++) {
@@ -294,7 +302,7 @@ static void run_trial(Subject *s, Trial *t, const View *truth, uint64_t seed)
 
 static void test_op(int kind)
 {
-    for (int trial = 0; trial < TRIALS; trial++) {
+    for (int trial = 0; trial < trials; trial++) {
         /* half of the trials have plain numbers, the others take the special ones in turn */
         const Fill fill = trial % 2 ? FILL_UNIFORM : (Fill)(trial / 2 % FILL_COUNT);
         const uint64_t seed = (uint64_t)kind * 1000003 + (uint64_t)trial;
