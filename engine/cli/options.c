@@ -105,6 +105,7 @@ const OptionRow option_rows[] = {
      .help = "with --json: only the lines of output nodes"},
     SWITCH("quiet", 'q', MAKE | RUN, quiet, SHOWN, "results and errors only"),
     SWITCH("verbose", 'v', MAKE | RUN, verbose, SHOWN, "each node with its seconds, and what computes"),
+    SWITCH("print-passes", 0, MAKE | RUN, print_passes, SHOWN, "each network after each pass of its compilation"),
     SWITCH("help", 'h', ALL, help, SHOWN, "this text"),
     SWITCH("version", 0, ALL, version, SHOWN, "version, instruction set in use, libraries"),
 
@@ -117,7 +118,6 @@ const OptionRow option_rows[] = {
     COMES("plugin", "FILE", MAKE | RUN, "step 4, with plug-ins"),
     COMES("unsafe", NULL, MAKE | RUN, "step 4, with Lua"),
     COMES("isolate", NULL, MAKE | RUN, "step 4, with plug-ins"),
-    COMES("print-passes", NULL, MAKE | RUN | BENCH, "a later step"),
     COMES("vram", "SIZE", MAKE | RUN, "a later step, with CUDA"),
     {0},
 };

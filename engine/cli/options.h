@@ -34,7 +34,7 @@ typedef struct Options {
     /* a run */
     TextList set, only, dump;
     const char *script, *events, *noise_compat;
-    bool seed_given, seed_random, strict, no_cache, disable_metadata, png_fast;
+    bool seed_given, seed_random, strict, no_cache, disable_metadata, png_fast, print_passes;
     uint64_t seed;
     double timeout;
     /* the machine */

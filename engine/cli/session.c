@@ -6,6 +6,7 @@
 #include "engine/cli/say.h"
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -80,6 +81,12 @@ static int choose_seed(Session *session)
     return EXIT_GOOD;
 }
 
+static void print_pass(void *user, const char *pass, const char *text)
+{
+    (void)user;
+    fprintf(stderr, "after %s:\n%s\n", pass, text);
+}
+
 static int open_engine(Session *session)
 {
     const Options *options = session->options;
@@ -98,6 +105,7 @@ static int open_engine(Session *session)
         .system_models = NODUS_DATADIR "/nodus/models",
         .cache_directory = session->cache,
         .no_cache = options->no_cache,
+        .print_pass = options->print_passes ? print_pass : NULL,
     };
     interrupt_block();
     NodusStatus status = nodus_engine_new(&engine, &session->engine);

@@ -9,7 +9,7 @@ enum { PICTURE_MAX_SIDE = 16384 };
 /* 8-bit RGBA, rows top down, `frames` pictures of one size behind each other. */
 typedef struct Picture {
     int width, height, frames;
-    bool has_alpha; /* the file has transparency (alpha channel, palette or colour key) */
+    bool has_alpha; /* the file has an alpha channel or a palette with transparency (a colour key is none) */
     uint8_t *rgba;  /* picture_free */
 } Picture;
 /* 16-bit grey (Pillow's mode I) is clipped to 8 bits: min(v, 255), as the reference does; 16-bit RGB takes the high byte. */

@@ -111,7 +111,8 @@ static bool read_pixels(Png *self, Picture *out)
     png_read_info(self->png, self->info);
     const int type = png_get_color_type(self->png, self->info);
     const bool grey16 = type == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(self->png, self->info) == 16;
-    out->has_alpha = (type & PNG_COLOR_MASK_ALPHA) || png_get_valid(self->png, self->info, PNG_INFO_tRNS);
+    /* A colour key of grey or RGB pictures is no mask to Pillow, which the reference reads with; a palette's transparency is. */
+    out->has_alpha = (type & PNG_COLOR_MASK_ALPHA) || (type == PNG_COLOR_TYPE_PALETTE && png_get_valid(self->png, self->info, PNG_INFO_tRNS));
     set_transforms(self, grey16);
     const int passes = png_set_interlace_handling(self->png);
     png_read_update_info(self->png, self->info);

@@ -54,6 +54,7 @@ static NodusStatus open_all(NodusEngine *engine, const NodusEngineOptions *optio
     NODUS_TRY(budget_new(options->memory ? options->memory : default_budget(), &engine->budget));
     NODUS_TRY(weight_store_new(engine->budget, &engine->weights));
     NODUS_TRY(plan_cache_new(engine->budget, &engine->plans));
+    plan_cache_trace(engine->plans, options->print_pass, options->print_user);
     NODUS_TRY(cache_new(engine->budget, !options->no_cache, &engine->cache));
     NODUS_TRY(filehash_new(&engine->files));
     return open_rates(engine, options);

@@ -37,6 +37,9 @@ typedef struct NodusEngineOptions {
     const char *system_models;  /* searched last, never written; NULL: none */
     const char *cache_directory; /* small facts kept between processes (rates for the ETA); NULL: none */
     bool no_cache;              /* keep nothing between runs */
+    /* Called with each network's text after each pass of its compilation ("build", "fold", "fuse", "layout", "memory"); NULL: off. */
+    void (*print_pass)(void *user, const char *pass, const char *text);
+    void *print_user;
 } NodusEngineOptions;
 
 NODUS_API NodusStatus nodus_engine_new(const NodusEngineOptions *options, NodusEngine **out);

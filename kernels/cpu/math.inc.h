@@ -15,9 +15,11 @@ INLINE Vec v_exp(Vec x)
     return v_scale2(v_fma(p, v_mul(r, r), v_add(r, v_set(1.0f))), n);
 }
 
-/* x / (1 + e^(−slope·x)): SiLU for slope 1, the quick GELU for 1.702. */
+/* x / (1 + e^(−slope·x)): SiLU for slope 1, the quick GELU for 1.702. Below −88 the result is less than the smallest f32 there is, and what
+ * is cut off would make it grow again. */
 INLINE Vec v_swish(Vec x, float slope)
 {
+    x = v_max(v_set(-88.0f), x);
     return v_div(x, v_add(v_set(1.0f), v_exp(v_mul(x, v_set(-slope)))));
 }
 

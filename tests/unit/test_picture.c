@@ -115,7 +115,7 @@ TEST(png_of_16_bit_grey_is_clipped_and_of_16_bit_colour_cut)
     assert_pixels(make_png(1, 1, 16, 6, "\0\x12\xff\x80\0\0\xff\x7f\xff", 9, NULL), true, "\x12\x80\0\x7f");
 }
 
-TEST(png_palettes_and_colour_keys_are_transparency)
+TEST(png_palettes_can_be_transparent_and_colour_keys_are_no_mask)
 {
     Text palette = {0}, keyed = {0}, key = {0}, grey = {0};
     put_chunk(&palette, "PLTE", "\x09\x08\x07\1\2\3", 6);
@@ -124,9 +124,9 @@ TEST(png_palettes_and_colour_keys_are_transparency)
     put_chunk(&keyed, "tRNS", "\x80", 1);
     assert_pixels(make_png(2, 1, 8, 3, "\0\0\1", 3, &keyed), true, "\x09\x08\x07\x80\1\2\3\xff");
     put_chunk(&key, "tRNS", "\0\1\0\2\0\3", 6);
-    assert_pixels(make_png(2, 1, 8, 2, "\0\1\2\3\1\2\4", 7, &key), true, "\1\2\3\0\1\2\4\xff");
+    assert_pixels(make_png(2, 1, 8, 2, "\0\1\2\3\1\2\4", 7, &key), false, "\1\2\3\0\1\2\4\xff");
     put_chunk(&grey, "tRNS", "\0\5", 2);
-    assert_pixels(make_png(2, 1, 16, 0, "\0\0\5\0\6", 5, &grey), true, "\5\5\5\0\6\6\6\xff");
+    assert_pixels(make_png(2, 1, 16, 0, "\0\0\5\0\6", 5, &grey), false, "\5\5\5\0\6\6\6\xff");
     text_free(&palette);
     text_free(&keyed);
     text_free(&key);
@@ -363,7 +363,7 @@ TEST(impossible_pictures_are_not_written)
 }
 
 TEST_MAIN(CASE(png_of_8_bits_in_every_colour_type), CASE(png_of_few_bits_is_scaled_to_8),
-          CASE(png_of_16_bit_grey_is_clipped_and_of_16_bit_colour_cut), CASE(png_palettes_and_colour_keys_are_transparency),
+          CASE(png_of_16_bit_grey_is_clipped_and_of_16_bit_colour_cut), CASE(png_palettes_can_be_transparent_and_colour_keys_are_no_mask),
           CASE(formats_are_told_by_their_first_bytes), CASE(pnm_samples_are_scaled_to_8_bits),
           CASE(gif_frames_become_pictures_with_their_disposal), CASE(undrawn_parts_of_a_gif_are_transparent),
           CASE(frames_count_against_the_pixel_limit), CASE(what_cannot_be_read_is_named),
