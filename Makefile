@@ -26,7 +26,7 @@ endif
 
 COMMON := -std=gnu17 -D_GNU_SOURCE -I. -Iinclude -fvisibility=hidden -ffp-contract=off -fno-math-errno -pthread \
           -Wall -Wextra $(WERROR) -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wvla -Wno-missing-field-initializers \
-          -DNODUS_DATADIR='"$(datadir)"' $(shell $(PKG_CONFIG) --cflags $(LIBS) stb 2>/dev/null)
+          $(shell $(PKG_CONFIG) --cflags $(LIBS) stb 2>/dev/null)
 LDLIBS := $(shell $(PKG_CONFIG) --libs $(LIBS) 2>/dev/null) -lm -pthread
 
 LIB_SOURCES := $(sort $(foreach room,$(ROOMS),$(wildcard $(room)/*.c)))
@@ -61,6 +61,13 @@ $(BUILD)/%.o: %.c Makefile
 	@echo "  CC  $<"
 	$(Q)$(CC) $(COMMON) $(CFLAGS) $(OPTIMIZE) $(ISA) $(EXTRA_CFLAGS) -MMD -MP -c -o $@ $<
 
+# The files that know where things are installed; they are compiled again when that changes.
+$(BUILD)/datadir: FORCE
+	@mkdir -p $(@D); echo '$(datadir)' | cmp -s - $@ || echo '$(datadir)' > $@
+.PHONY: FORCE
+$(BUILD)/engine/cli/session.o $(BUILD)/engine/cli/docs.o: COMMON += -DNODUS_DATADIR='"$(datadir)"'
+$(BUILD)/engine/cli/session.o $(BUILD)/engine/cli/docs.o: $(BUILD)/datadir
+
 # Tests: each .c file of tests/unit, tests/ops, tests/faults is a program on its own.
 TEST_SOURCES := $(wildcard tests/unit/test_*.c tests/ops/test_*.c tests/faults/test_*.c)
 TESTS        := $(TEST_SOURCES:%.c=$(BUILD)/%)
@@ -91,7 +98,7 @@ tsan: ## all tests under ThreadSanitizer
 # clang's warnings on every file, the include rules, and shell syntax.
 ALL_SOURCES = $(LIB_SOURCES) $(wildcard engine/cli/*.c tests/*.c tests/unit/*.c tests/ops/*.c tests/faults/*.c)
 lint: ## clang's warnings, include rules, script syntax
-	@for f in $(filter-out %_avx2.c %_avx512.c,$(ALL_SOURCES)); do clang $(COMMON) -fsyntax-only $$f || exit 1; done
+	@for f in $(filter-out %_avx2.c %_avx512.c,$(ALL_SOURCES)); do clang $(COMMON) -DNODUS_DATADIR='""' -fsyntax-only $$f || exit 1; done
 	@for f in $(filter %_avx2.c,$(ALL_SOURCES)); do clang $(COMMON) -mavx2 -mfma -mf16c -fsyntax-only $$f || exit 1; done
 	@for f in $(filter %_avx512.c,$(ALL_SOURCES)); do clang $(COMMON) -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -fsyntax-only $$f || exit 1; done
 	@tests/check_includes
