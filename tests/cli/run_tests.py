@@ -330,6 +330,18 @@ def run_timeout_counts_as_cancelled(nodus):
 
 
 @test
+def run_print_passes_shows_each_network_after_each_pass(nodus):
+    nodus.write("w.json", text_to_image(steps=1))
+    code, _, err = nodus.run("run", "w.json", "--print-passes")
+    same(code, 0, err[-300:])
+    for name in ("build", "fold", "fuse", "layout", "memory"):
+        contains(err, f"after {name}:", "standard error")
+    before, after = err.split("after fuse:", 1)
+    check(" SOFTMAX " in before and " ATTENTION " not in before, "the builder emits primitive ops only")
+    contains(after, " ATTENTION ", "the graph after fuse")
+
+
+@test
 def run_disable_metadata_keeps_the_workflow_out(nodus):
     nodus.write("w.json", text_to_image())
     nodus.run("run", "w.json")
