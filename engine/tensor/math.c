@@ -222,7 +222,7 @@ NodusStatus nodus_tensor_slice(NodusMath *math, NodusTensor **out, const NodusTe
 {
     NODUS_TRY(math_axis(x, axis));
     if (start < 0 || length < 0 || start > x->dim[axis] || length > x->dim[axis] - start)
-        return nodus_error(NODUS_ERROR_INPUT, "entries %lld to %lld of an axis of %lld", (long long)start, (long long)(start + length), (long long)x->dim[axis]);
+        return nodus_error(NODUS_ERROR_INPUT, "%lld entries from %lld of an axis of %lld", (long long)length, (long long)start, (long long)x->dim[axis]);
     int64_t dim[VIEW_RANK];
     memcpy(dim, x->dim, sizeof dim);
     dim[axis] = length;

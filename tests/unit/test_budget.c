@@ -71,7 +71,8 @@ TEST(what_was_not_used_for_long_grows_old)
     }
     assert_true(old.evicted);
     assert_in_range(rounds, 5, 20);
-    budget_remove(budget, item[rounds - 1].entry);
+    for (int i = 0; i < rounds; i++)
+        if (!item[i].evicted) budget_remove(budget, item[i].entry);
     budget_free(budget);
 }
 
