@@ -54,6 +54,19 @@ typedef struct NodusType {
     NodusStatus (*array)(const void *payload, const char *part, const NodusTensor **out);
 } NodusType;
 
+/* What `store` writes and `load` reads, in the same order. The form is the engine's: little-endian, checked by a hash, so a
+ * reader sees exactly what was written by the same `version` of the type; sizes are checked all the same. A NULL tensor or text is
+ * written as absent and read as NULL. What is read belongs to the caller: tensors (nodus_tensor_release with NULL), texts
+ * (nodus_free). Format: engine/graph/record.h. */
+NODUS_API NodusStatus nodus_write_u64(NodusWriter *writer, uint64_t value);
+NODUS_API NodusStatus nodus_write_double(NodusWriter *writer, double value);
+NODUS_API NodusStatus nodus_write_text(NodusWriter *writer, const char *text);
+NODUS_API NodusStatus nodus_write_tensor(NodusWriter *writer, const NodusTensor *tensor);
+NODUS_API NodusStatus nodus_read_u64(NodusReader *reader, uint64_t *value);
+NODUS_API NodusStatus nodus_read_double(NodusReader *reader, double *value);
+NODUS_API NodusStatus nodus_read_text(NodusReader *reader, char **text);
+NODUS_API NodusStatus nodus_read_tensor(NodusReader *reader, NodusTensor **tensor);
+
 /* `bytes` of memory at `identity` on `device` ("cpu"). Reported twice, it counts once. */
 NODUS_API void nodus_account(NodusAccount *account, const void *identity, const char *device, size_t bytes);
 NODUS_API void nodus_account_tensor(NodusAccount *account, const NodusTensor *tensor); /* NULL is allowed */
@@ -89,6 +102,13 @@ typedef struct NodusList {
     NodusValue *const *item;
     uint32_t count;
 } NodusList;
+
+/* What an input with NODUS_RAW_LINK gets (`const NodusRawLink *`): where its value would come from. With NODUS_LAZY the source
+ * does not run for it. Meant for nodes that expand: nodus_graph_link passes it on. */
+typedef struct NodusRawLink {
+    const char *node;
+    uint32_t slot;
+} NodusRawLink;
 
 typedef struct NodusInput {
     const char *name, *type, *tooltip;
@@ -160,7 +180,18 @@ typedef struct NodusFacts {
     int rank;
     int64_t dim[NODUS_MAX_RANK]; /* of samples, pixels, mask */
     const char *family;          /* "sd1", "sdxl", … of a model, clip, vae or conditioning */
+    int channels;                /* of the latents that a model or VAE works on */
+    int scale;                   /* pixels a latent cell, of a model or VAE */
 } NodusFacts;
+
+/* What a node will need, for the estimate before a run. Bytes of host memory. */
+typedef struct NodusCost {
+    uint32_t struct_size;
+    size_t weights; /* packed weights that it uses, if all stay */
+    size_t work;    /* arenas and temporaries at the peak of its function, without the weights */
+    size_t result;  /* of the values it emits */
+    double flop;
+} NodusCost;
 
 typedef struct NodusNode {
     uint32_t struct_size, version, flags; /* version: raise it when results change */
@@ -180,6 +211,8 @@ typedef struct NodusNode {
     NodusStatus (*wants)(NodusCall *call, const void *args, uint64_t *inputs);
     /* Facts of the outputs from those of the inputs (NULL where not linked), literals and file headers. */
     NodusStatus (*infer)(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out);
+    /* What the function will need, as far as facts tell; fields that are not known stay 0. NULL: no more than its values. */
+    NodusStatus (*cost)(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out);
 } NodusNode;
 
 /* NODUS_NODE(name, title, category, Args, inputs array, outputs array): the fixed part of a node's table. */
@@ -250,11 +283,36 @@ NODUS_API NodusStatus nodus_value_print(const NodusValue *value, NodusText *text
 NODUS_API NodusText *nodus_text(NodusCall *call);
 NODUS_API const char *nodus_text_get(const NodusText *text);
 
-/* Expansion and deferred results. Part of the ABI from the first day; the scheduler takes them from step 2 of the plan, until then
- * they answer NODUS_ERROR_MISSING. */
+/* The undeclared inputs of a VARIADIC node, in the order of the prompt. In a call of a node that takes no lists a list has one value. */
+NODUS_API uint32_t nodus_extra_count(NodusCall *call);
+NODUS_API const char *nodus_extra_name(NodusCall *call, uint32_t index);
+NODUS_API NodusList nodus_extra_list(NodusCall *call, uint32_t index);
+
+/* ---- Expansion: nodes instead of a result --------------------------------------------------------------------------- */
+
+/* An empty graph of the call; NULL when out of memory. Children are named within it; the engine makes their ids unique and the same in
+ * every run ("PARENT.CALL.CHILD"). */
+NODUS_API NodusGraph *nodus_graph(NodusCall *call);
+NODUS_API NodusStatus nodus_graph_node(NodusGraph *graph, const char *child, const char *class_type);
+/* An input of a child: a value (a reference is taken), a JSON literal, a link to a child of this graph, or a link from outside: what a raw
+ * link or nodus_graph_find names. Literals are taken as they are: children are not validated, only bound. */
+NODUS_API NodusStatus nodus_graph_value(NodusGraph *graph, const char *child, const char *input, NodusValue *value);
+NODUS_API NodusStatus nodus_graph_literal(NodusGraph *graph, const char *child, const char *input, const char *json);
+NODUS_API NodusStatus nodus_graph_link(NodusGraph *graph, const char *child, const char *input, const char *from, uint32_t slot);
+NODUS_API NodusStatus nodus_graph_outside(NodusGraph *graph, const char *child, const char *input, const NodusRawLink *link);
+/* Replaces the result of this call by those children: output nodes among them run too. Slots take values (nodus_emit …) or links to
+ * children (nodus_emit_link); a link contributes that child's whole list. At most once a call. */
 NODUS_API NodusStatus nodus_expand(NodusCall *call, NodusGraph *children);
 NODUS_API NodusStatus nodus_emit_link(NodusCall *call, uint32_t slot, const char *child, uint32_t child_slot);
+
+/* ---- Deferred results ----------------------------------------------------------------------------------------------- */
+
+/* Keeps the call open after its function returned NULL: the result is completed later, from any thread, through nodus_pending_call
+ * (emit, block, ui, progress; its arguments stay valid) and ended by nodus_pending_finish, exactly once, which consumes the status. Meanwhile
+ * other nodes run. A cancelled run still waits for that end: look at nodus_progress. */
 NODUS_API NodusStatus nodus_defer(NodusCall *call, NodusPending **pending);
+NODUS_API NodusCall *nodus_pending_call(NodusPending *pending);
+NODUS_API void nodus_pending_finish(NodusPending *pending, NodusStatus status);
 
 #ifdef __cplusplus
 }
