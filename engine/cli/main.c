@@ -28,14 +28,18 @@ const Command commands[] = {
                  "nodus run workflow.json --set 5.steps=8 --set \"What to paint.text=a blue fish\"\n"
                  "nodus run workflow.json --json | jq 'select(.event == \"done\")'\n"
                  "nodus run workflow.json --dump 5:0=latent.npy --only 7"},
+    {"watch", "WORKFLOW [options]", "run a workflow again at each save", RUN, command_watch,
+     .about = "Runs a workflow, then again whenever its file or a picture in the input folder is saved, until Ctrl-C. Only what\n"
+              "changed is computed again.",
+     .examples = "nodus watch workflow.json\nnodus watch workflow.json --output tries -v"},
     {"check", "WORKFLOW [options]", "say what is wrong with a workflow", CHECK, command_check,
      .about = "Validates a workflow without running it and reports everything at once. Exit status 0: at least one\n"
               "output can run.",
      .examples = "nodus check workflow.json\nnodus check workflow.json --json\ncat workflow.json | nodus check - --strict"},
     {"nodes", "[NAME] [options]", "the nodes that workflows can use", NODES, command_nodes,
      .about = "Lists the nodes of this build, or shows one with its inputs, outputs and help. --json: the shape of ComfyUI's\n"
-              "/object_info.",
-     .examples = "nodus nodes\nnodus nodes KSampler\nnodus nodes --json > object_info.json"},
+              "/object_info. Nodes that are known but not built yet convert and cannot run; --all lists them too.",
+     .examples = "nodus nodes\nnodus nodes KSampler\nnodus nodes --all\nnodus nodes --json > object_info.json"},
     {"bench", "unet|vae-decode|vae-encode|clip [options]", "how fast this machine runs Stable Diffusion 1.5", BENCH,
      command_bench,
      .about = "Builds a network of full size with weights by a formula (no file is needed), runs it once uncounted, then N\n"
@@ -52,7 +56,6 @@ const Command commands[] = {
     {"convert", "", "UI workflow to API format", OTHER, .about = "step 2"},
     {"why", "", "what would run, and why", OTHER, .about = "step 2"},
     {"inspect", "", "what a picture or model file holds", OTHER, .about = "step 2"},
-    {"watch", "", "run a workflow at each save", OTHER, .about = "step 2"},
     {"repl", "", "Lua, line by line", OTHER, .about = "step 4"},
     {"plugin", "", "make and check plug-ins", OTHER, .about = "step 4"},
     {"profile", "", "where the time goes", OTHER, .about = "a later step"},

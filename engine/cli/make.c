@@ -9,6 +9,7 @@
 #include "engine/cli/interrupt.h"
 #include "engine/cli/say.h"
 #include "engine/cli/session.h"
+#include "engine/cli/sweep.h"
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -230,20 +231,26 @@ int command_make(const Options *given)
     Options options = *given;
     Session session;
     char *text = NULL;
+    Sweep sweep = {0};
     NodusStatus status = check_words(&options);
-    if (status) return refuse_status(status);
+    if (!status && options.sweep.count) status = sweep_parse(&options, &sweep);
     fill_defaults(&options);
-    int code = session_open(&session, &options);
-    if (code) return code;
+    int code = status ? refuse_status(status) : session_open(&session, &options);
+    if (code) {
+        sweep_free(&sweep);
+        return code;
+    }
     status = make_graph(&session, &options, &text);
     for (int i = 0; i < options.dump.count && !status; i++)
         if (!dumps_has_node(options.dump.item[i], text, strlen(text)))
             status = nodus_error(NODUS_ERROR_INPUT, "--dump %s: the graph has no such node (--save-workflow shows it)",
                                  options.dump.item[i]);
+    const Prompt prompt = {.text = text, .length = text ? strlen(text) : 0};
     if (status) code = refuse_status(status);
-    else code = session_run(&session, &(Prompt){.text = text, .length = strlen(text)});
+    else code = sweep.axes ? sweep_run(&session, &sweep, &prompt) : session_run(&session, &prompt);
     if (interrupt_came()) code = EXIT_CANCELLED;
     free(text);
     session_close(&session);
+    sweep_free(&sweep);
     return code;
 }

@@ -61,6 +61,8 @@ const OptionRow option_rows[] = {
      .help = "seed of the noise: run sets every seed of the workflow, make starts from 0"},
     {"set", 0, "NODE.input=VALUE", MAKE | RUN, KIND_LIST, FIELD(set), .group = WORKFLOW,
      .help = "change an input; NODE is an id or a title; may be given again"},
+    {"sweep", 0, "NODE.input=a..b|a,b,c", MAKE | RUN, KIND_LIST, FIELD(sweep), .group = WORKFLOW,
+     .help = "run with each of these values; given again: every combination. Writes a contact sheet and a table"},
     {"only", 0, "NODE", MAKE | RUN, KIND_LIST, FIELD(only), .group = WORKFLOW,
      .help = "run only what this output needs; may be given again"},
     {"dump", 0, "NODE[:SLOT][.PART]=FILE.npy", MAKE | RUN, KIND_LIST, FIELD(dump), .group = WORKFLOW,
@@ -100,6 +102,7 @@ const OptionRow option_rows[] = {
     {"cache-dir", 0, "DIR", MAKE | RUN, KIND_TEXT, FIELD(cache), .group = FOLDERS,
      .help = "facts kept between runs, such as speeds for estimates (default: $XDG_CACHE_HOME/nodus or ~/.cache/nodus)"},
 
+    SWITCH("all", 0, NODES, all, SHOWN, "also the nodes that are known, but not built yet"),
     SWITCH("json", 0, ALL & ~OTHER, json, SHOWN, "JSON on standard output, for programs"),
     {"events", 0, "outputs", MAKE | RUN, KIND_TEXT, FIELD(events), .choices = "outputs", .group = SHOWN,
      .help = "with --json: only the lines of output nodes"},
@@ -110,7 +113,6 @@ const OptionRow option_rows[] = {
     SWITCH("version", 0, ALL, version, SHOWN, "version, instruction set in use, libraries"),
 
     COMES("lora", "FILE[:S]", MAKE, "step 3, with LoRA files"),
-    COMES("sweep", "NODE.input=a..b|a,b,c", MAKE | RUN, "step 2, with sweeps and contact sheets"),
     COMES("no-disk-cache", NULL, MAKE | RUN, "step 2, with the cache on disk"),
     COMES("force", "NODE", MAKE | RUN, "step 2, with the cache on disk"),
     COMES("extra-model-paths-config", "FILE", ENGINE, "a later step"),
@@ -348,6 +350,7 @@ void options_free(Options *options)
 {
     free(options->words.item);
     free(options->set.item);
+    free(options->sweep.item);
     free(options->only.item);
     free(options->dump.item);
     *options = (Options){0};

@@ -25,14 +25,14 @@ typedef struct TextList {
 /* What the command line said; zero where it said nothing. */
 typedef struct Options {
     TextList words; /* what is no option */
-    bool help, version, json, quiet, verbose;
+    bool help, version, json, quiet, verbose, all;
     /* a picture (make) */
     const char *model, *negative, *init, *save_workflow, *sampler, *scheduler;
     int width, height, steps, batch;
     double cfg, denoise;
     bool cfg_given, denoise_given, size_given;
     /* a run */
-    TextList set, only, dump;
+    TextList set, only, dump, sweep;
     const char *script, *events, *noise_compat;
     bool seed_given, seed_random, strict, no_cache, disable_metadata, png_fast, print_passes;
     uint64_t seed;

@@ -136,6 +136,7 @@ int session_open(Session *session, const Options *options)
 
 void session_close(Session *session)
 {
+    show_end(&session->show);
     nodus_engine_free(session->engine);
     free(session->base);
     free(session->input);
@@ -164,10 +165,20 @@ static void put_finished(Session *session, const char *type, const char *problem
 int session_refuse(Session *session, const char *type, const char *problem)
 {
     refuse("%s", problem);
+    show_refused(&session->show, problem);
     if (session->options->json) put_finished(session, type, problem);
     session->next_event += session->options->json;
     session->prompts++;
     return EXIT_REFUSED;
+}
+
+/* --set, and what a sweep changes besides. */
+static const char **all_edits(const Options *options, const Prompt *prompt)
+{
+    const char **edits = need(calloc((size_t)(options->set.count + prompt->edit_count) + 1, sizeof *edits));
+    for (int i = 0; i < options->set.count; i++) edits[i] = options->set.item[i];
+    for (int i = 0; i < prompt->edit_count; i++) edits[options->set.count + i] = prompt->edits[i];
+    return edits;
 }
 
 int session_run(Session *session, const Prompt *prompt)
@@ -176,6 +187,7 @@ int session_run(Session *session, const Prompt *prompt)
     NodusRun *run;
     Dumps dumps;
     dumps_resolve(&dumps, &options->dump, prompt->text, prompt->length);
+    const char **edits = all_edits(options, prompt);
     const NodusRunOptions run_options = {
         .struct_size = sizeof run_options,
         .index = session->prompts,
@@ -193,15 +205,17 @@ int session_run(Session *session, const Prompt *prompt)
         .dump_count = dumps.count,
         .only = options->only.item,
         .only_count = options->only.count,
-        .set = options->set.item,
-        .set_count = options->set.count,
+        .set = edits,
+        .set_count = options->set.count + prompt->edit_count,
         .seed_given = options->seed_given,
         .seed = session->seed,
     };
     NodusStatus status = nodus_run_new(session->engine, prompt->text, prompt->length, &run_options, &run);
     if (status) {
         dumps_free(&dumps);
+        free(edits);
         if (prompt->file) status = nodus_error_prefix(status, "%s", prompt->file);
+        session->misused = true;
         const int code = session_refuse(session, "invalid_options", nodus_error_message(status));
         nodus_error_free(status);
         return code;
@@ -214,5 +228,6 @@ int session_run(Session *session, const Prompt *prompt)
     session->prompts++;
     nodus_run_free(run);
     dumps_free(&dumps);
+    free(edits);
     return (int)outcome;
 }

@@ -11,7 +11,8 @@ typedef struct Session {
     char *base, *input, *output, *temp, *cache; /* folders */
     uint64_t seed;                              /* of --seed, drawn once when it is random */
     uint64_t next_event;
-    int prompts; /* so far */
+    int prompts;  /* so far */
+    bool misused; /* an option names what the prompt does not have */
     Show show;
 } Session;
 
@@ -23,6 +24,8 @@ void session_close(Session *session);
 typedef struct Prompt {
     const char *file, *text;
     size_t length;
+    char *const *edits; /* besides those of --set */
+    int edit_count;
 } Prompt;
 /* Runs it to the end and returns its exit code. */
 int session_run(Session *session, const Prompt *prompt);

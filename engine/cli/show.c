@@ -19,27 +19,78 @@ static bool chatty(const Show *show)
 
 /* ---- Results ------------------------------------------------------------------------------------------------------- */
 
-static void show_file(const Show *show, const cJSON *file, const char *note)
+static char *file_path(const Show *show, const cJSON *file)
 {
     const char *type = report_text(file, "type"), *folder = report_text(file, "subfolder"), *name = report_text(file, "filename");
     const char *root = !strcmp(type, "temp") ? show->temp : !strcmp(type, "input") ? show->input : show->output;
-    printf("%s/%s%s%s%s\n", root, folder, *folder ? "/" : "", name, note);
+    return format_text("%s/%s%s%s", root, folder, *folder ? "/" : "", name);
 }
 
 static void show_result(const Show *show, const char *ui_json, const char *note)
 {
     cJSON *ui = cJSON_Parse(ui_json);
     const cJSON *list, *item;
-    cJSON_ArrayForEach(list, ui)
-    {
-        cJSON_ArrayForEach(item, list)
-        {
-            if (cJSON_IsObject(item)) show_file(show, item, note);
+    cJSON_ArrayForEach (list, ui) {
+        cJSON_ArrayForEach (item, list) {
+            char *path = cJSON_IsObject(item) ? file_path(show, item) : NULL;
+            if (path) printf("%s%s\n", path, note);
             else if (cJSON_IsString(item)) printf("%s\n", item->valuestring);
+            free(path);
         }
     }
     cJSON_Delete(ui);
     fflush(stdout);
+}
+
+/* ---- What is kept of a prompt --------------------------------------------------------------------------------------- */
+
+static void forget_taken(ShowTaken *taken)
+{
+    for (int i = 0; i < taken->count; i++) free(taken->file[i]);
+    free(taken->file);
+    free(taken->problem);
+    *taken = (ShowTaken){.status = "invalid"};
+}
+
+static void take_files(Show *show, const char *ui_json)
+{
+    ShowTaken *taken = &show->taken;
+    cJSON *ui = cJSON_Parse(ui_json);
+    const cJSON *list, *item;
+    cJSON_ArrayForEach (list, ui) {
+        cJSON_ArrayForEach (item, list) {
+            if (!cJSON_IsObject(item)) continue;
+            taken->file = need(realloc(taken->file, (size_t)(taken->count + 1) * sizeof *taken->file));
+            taken->file[taken->count++] = file_path(show, item);
+        }
+    }
+    cJSON_Delete(ui);
+}
+
+static void take(Show *show, const NodusEvent *event)
+{
+    ShowTaken *taken = &show->taken;
+    if (event->kind == NODUS_EVENT_BEGIN) forget_taken(taken);
+    if (event->ui_json) take_files(show, event->ui_json);
+    if (event->kind == NODUS_EVENT_ERROR && !taken->problem) taken->problem = copy_text(event->message);
+    if (event->kind != NODUS_EVENT_FINISHED) return;
+    taken->seconds = event->seconds;
+    if (!strcmp(event->message, "invalid")) show_refused(show, "the workflow was refused");
+    taken->status = !strcmp(event->message, "success")     ? "success"
+                    : !strcmp(event->message, "error")     ? "error"
+                    : !strcmp(event->message, "cancelled") ? "cancelled"
+                                                           : "invalid";
+}
+
+void show_refused(Show *show, const char *problem)
+{
+    forget_taken(&show->taken);
+    show->taken.problem = copy_text(problem);
+}
+
+void show_end(Show *show)
+{
+    forget_taken(&show->taken);
 }
 
 /* ---- Where the time went ------------------------------------------------------------------------------------------- */
@@ -115,27 +166,18 @@ static void show_to_people(Show *show, const NodusEvent *event)
         memset(show->seconds, 0, sizeof show->seconds);
         show->steps = 0;
         break;
-    case NODUS_EVENT_START:
-        progress_node(progress, event->title && *event->title ? event->title : event->class_type);
-        break;
-    case NODUS_EVENT_DONE:
-        show_done(show, event);
-        break;
+    case NODUS_EVENT_START: progress_node(progress, event->title && *event->title ? event->title : event->class_type); break;
+    case NODUS_EVENT_DONE: show_done(show, event); break;
     case NODUS_EVENT_CACHED:
         if (event->ui_json) show_result(show, event->ui_json, " (unchanged, from before)");
         break;
-    case NODUS_EVENT_ERROR:
-        say("error: node %s (%s): %s", event->node, event->class_type, event->message);
-        break;
+    case NODUS_EVENT_ERROR: say("error: node %s (%s): %s", event->node, event->class_type, event->message); break;
     case NODUS_EVENT_WARNING:
         if (event->node) say("warning: node %s: %s", event->node, event->message);
         else say("warning: %s", event->message);
         break;
-    case NODUS_EVENT_FINISHED:
-        show_finished(show, event);
-        break;
-    case NODUS_EVENT_PROGRESS:
-        break;
+    case NODUS_EVENT_FINISHED: show_finished(show, event); break;
+    case NODUS_EVENT_PROGRESS: break;
     }
 }
 
@@ -143,6 +185,7 @@ static void show_to_people(Show *show, const NodusEvent *event)
 void show_event(void *user, const NodusEvent *event)
 {
     Show *show = user;
+    take(show, event);
     if (show->options->json) {
         puts(event->json);
         fflush(stdout);

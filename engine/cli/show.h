@@ -5,14 +5,26 @@
 
 typedef enum Stage { STAGE_TEXT, STAGE_SAMPLING, STAGE_DECODING, STAGE_ENCODING, STAGE_OTHER, STAGE_COUNT } Stage;
 
+/* What the last prompt gave: for a sweep's table. */
+typedef struct ShowTaken {
+    char **file; /* of output nodes, as they are shown */
+    int count;
+    const char *status;
+    double seconds;
+    char *problem; /* the first error, or NULL */
+} ShowTaken;
+
 typedef struct Show {
     const Options *options;
     const char *input, *output, *temp; /* folders, to say where files are */
     const char *file; /* of the present workflow; NULL: it has none */
     Progress progress;
     double seconds[STAGE_COUNT], steps;
+    ShowTaken taken;
 } Show;
 
 void show_begin(Show *show, const Options *options, const char *input, const char *output, const char *temp);
 void show_event(void *show, const NodusEvent *event);
+void show_refused(Show *show, const char *problem); /* a prompt without events */
+void show_end(Show *show);
 #endif

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """run_tests BUILD: the command line as people and programs use it. Prints "ok NAME" or "FAIL NAME: why", and "N passed, N failed".
 
-Each test gets a folder of its own with the demo model in it. `run_tests.py BUILD PATTERN` runs those whose name has PATTERN. Python's
-standard library only.
+Each test gets a folder of its own with the demo model in it. `run_tests.py BUILD PATTERN` runs those whose name has PATTERN. Tests of one
+subject stand in files tests_SUBJECT.py beside this one. Python's standard library only.
 """
+import glob
+import importlib
 import json
 import os
 import re
@@ -15,37 +17,11 @@ import sys
 import tempfile
 import time
 
+from harness import TESTS, Skipped, Wrong, check, contains, same, test
 from support import DEMO, HERE, KEY, MODELS, PICTURES, ROOT, Nodus, png, show_picture, show_text, text_to_image  # noqa: F401
 
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build")
 PATTERN = sys.argv[2] if len(sys.argv) > 2 else ""
-TESTS = []
-
-
-def test(function):
-    TESTS.append((function.__name__.replace("_", " "), function))
-    return function
-
-
-class Wrong(Exception):
-    pass
-
-
-class Skipped(Exception):
-    """What a test needs is not on this machine."""
-
-
-def check(condition, why):
-    if not condition:
-        raise Wrong(why)
-
-
-def same(got, want, what="value"):
-    check(got == want, f"{what} is {got!r}, expected {want!r}")
-
-
-def contains(text, piece, where="the message"):
-    check(piece in text, f"{where} lacks {piece!r}: {text[-600:]!r}")
 
 
 # ---- The table of wrong inputs ------------------------------------------------------------------------------------------------
@@ -587,6 +563,8 @@ def the_example_graphs_run(nodus):
 
 def main():
     passed = failed = 0
+    for path in sorted(glob.glob(os.path.join(HERE, "tests_*.py"))):
+        importlib.import_module(os.path.splitext(os.path.basename(path))[0])
     program = os.path.join(BUILD, "nodus")
     if not os.access(program, os.X_OK):
         print(f"FAIL {program} is not there: run make")
