@@ -83,7 +83,7 @@ $(BUILD)/tests/libsupport.a: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/suppor
 test: build $(TESTS) $(BUILD)/tests/golden/make_models ## all tests; the last line is "N passed, N failed"
 	@tests/run $(BUILD)
 
-bench: build ## speed: nodus beside the FMA peak of this machine (and PyTorch, where it is installed)
+bench: build $(BUILD)/tests/bench/graph ## speed: nodus beside the FMA peak of this machine (and PyTorch, where it is installed)
 	@tests/bench/run $(BUILD)
 
 fuzz: ## every reader under libFuzzer with ASan and UBSan; SECONDS=60 each
