@@ -9,7 +9,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 datadir ?= $(PREFIX)/share
 
-ROOMS ?= engine/base engine/tensor engine/formats engine/graph engine kernels/ref kernels/cpu nodes nodes/models nodes/diffusion
+ROOMS ?= engine/base engine/tensor engine/formats engine/graph engine kernels/ref kernels/cpu nodes nodes/known nodes/models nodes/diffusion
 LIBS  := libcjson libpng zlib libxxhash libutf8proc libwebpmux sqlite3 libzstd
 EXTRA_CFLAGS  ?=
 EXTRA_LDFLAGS ?=

@@ -6,9 +6,13 @@
 #include "engine/base/status.h"
 #include "engine/base/text.h"
 #include "engine/formats/json.h"
+#include "engine/formats/metadata.h"
 #include "engine/graph/engine.h"
 #include "engine/graph/object_info.h"
 #include "engine/graph/run.h"
+#include "engine/graph/strict.h"
+#include "engine/graph/why.h"
+#include "engine/graph/ui.h"
 #include "engine/tensor/budget.h"
 #include "nodes/register.h"
 #include <nodus/nodus.h>
@@ -17,8 +21,18 @@
 #include <utf8proc.h>
 #include <xxhash.h>
 #include <zlib.h>
+#include <zstd.h>
 
 /* ---- Engine -------------------------------------------------------------------------------------------------------- */
+
+/* Tables without a function: the nodes that are known, but not built. */
+static NodusStatus register_known(Registry *registry)
+{
+    for (const NodusNode *const *list = known_nodes; *list; list++)
+        for (const NodusNode *node = *list; node->name; node++)
+            NODUS_TRY(registry_add_node(registry, node));
+    return NULL;
+}
 
 static NodusStatus register_builtins(Registry *registry, void *user)
 {
@@ -29,7 +43,7 @@ static NodusStatus register_builtins(Registry *registry, void *user)
         NODUS_TRY(registry_add_sampler(registry, sampler));
     for (const NodusSchedulerDef *scheduler = builtin_schedulers(); scheduler->name; scheduler++)
         NODUS_TRY(registry_add_scheduler(registry, scheduler));
-    return NULL;
+    return register_known(registry);
 }
 
 NodusStatus nodus_engine_new(const NodusEngineOptions *options, NodusEngine **out)
@@ -58,20 +72,33 @@ static NodusStatus print_node(NodusEngine *engine, const NodusNode *node, Text *
     return object_info_print(engine->registry, engine->folders, node, text);
 }
 
-NodusStatus nodus_engine_nodes(NodusEngine *engine, const char *name, char **json)
+typedef enum Wanted { WANTED_BUILT, WANTED_KNOWN, WANTED_ONE } Wanted;
+
+static NodusStatus print_nodes(NodusEngine *engine, Wanted wanted, const char *name, char **json)
 {
     Text text = {0};
     NodusStatus status = NULL;
     registry_seal(engine->registry);
     text_char(&text, '{');
-    const NodusNode *one = name ? registry_node(engine->registry, name) : NULL;
-    if (one) status = print_node(engine, one, &text);
-    for (int i = 0; !name && !status && i < registry_node_count(engine->registry); i++)
-        status = print_node(engine, registry_node_at(engine->registry, i), &text);
+    for (int i = 0; !status && i < registry_node_count(engine->registry); i++) {
+        const NodusNode *node = registry_node_at(engine->registry, i);
+        if (wanted == WANTED_KNOWN || (wanted == WANTED_BUILT ? node->run != NULL : !strcmp(node->name, name)))
+            status = print_node(engine, node, &text);
+    }
     text_char(&text, '}');
     if (!status) return text_take(&text, json);
     text_free(&text);
     return status;
+}
+
+NodusStatus nodus_engine_nodes(NodusEngine *engine, const char *name, char **json)
+{
+    return print_nodes(engine, name ? WANTED_ONE : WANTED_BUILT, name, json);
+}
+
+NodusStatus nodus_engine_known_nodes(NodusEngine *engine, char **json)
+{
+    return print_nodes(engine, WANTED_KNOWN, NULL, json);
 }
 
 NodusStatus nodus_engine_describe(NodusEngine *engine, char **out)
@@ -88,9 +115,11 @@ NodusStatus nodus_engine_describe(NodusEngine *engine, char **out)
     text_format(&text, "device: %s, instruction set %s\n", backend->name, backend->variant(engine->device->handle));
     text_format(&text, "threads: %d\n", pool_threads(engine->pool));
     text_format(&text, "memory budget: %zu MiB\n", budget_limit(engine->budget) >> 20);
-    text_format(&text, "nodes: %d, numerics revision %d\n", registry_node_count(engine->registry), NUMERICS_REVISION);
-    text_format(&text, "libraries: cJSON %s, libpng %s, zlib %s, xxHash %u, utf8proc %s\n", cJSON_Version(),
-                png_get_libpng_ver(NULL), zlibVersion(), XXH_versionNumber(), utf8proc_version());
+    int built = 0;
+    for (int i = 0; i < registry_node_count(engine->registry); i++) built += registry_node_at(engine->registry, i)->run != NULL;
+    text_format(&text, "nodes: %d, numerics revision %d\n", built, NUMERICS_REVISION);
+    text_format(&text, "libraries: cJSON %s, libpng %s, zlib %s, xxHash %u, utf8proc %s, zstd %s\n", cJSON_Version(),
+                png_get_libpng_ver(NULL), zlibVersion(), XXH_versionNumber(), utf8proc_version(), ZSTD_versionString());
     return text_take(&text, out);
 }
 
@@ -102,6 +131,46 @@ NodusStatus nodus_engine_check(NodusEngine *engine, const char *json, size_t len
 NodusStatus nodus_engine_find(NodusEngine *engine, const char *folder, const char *name, char **path, char **listed_name)
 {
     return folders_choose(engine->folders, folder, name, path, listed_name);
+}
+
+static NodusStatus add_strict_warnings(const NodusEngine *engine, const char *prompt, char **warnings)
+{
+    Text text = {0};
+    char *all;
+    text_add(&text, *warnings);
+    NodusStatus status = strict_literals(engine->registry, prompt, &text);
+    if (!status) status = text_take(&text, &all);
+    text_free(&text);
+    if (status) return status;
+    memory_free(*warnings);
+    *warnings = all;
+    return NULL;
+}
+
+NodusStatus nodus_convert(NodusEngine *engine, const char *json, size_t length, const NodusConvertOptions *options, char **prompt,
+                          char **warnings)
+{
+    if (!options || options->struct_size < sizeof *options)
+        return nodus_error(NODUS_ERROR_INPUT,
+                           "NodusConvertOptions: set struct_size to sizeof(NodusConvertOptions) of this version of nodus.h");
+    registry_seal(engine->registry);
+    NODUS_TRY(ui_convert_text(engine->registry, engine->folders, json, length, options->fill_defaults, prompt, warnings));
+    NodusStatus status = options->strict ? add_strict_warnings(engine, *prompt, warnings) : NULL;
+    if (!status) return NULL;
+    memory_free(*prompt);
+    memory_free(*warnings);
+    *prompt = *warnings = NULL;
+    return status;
+}
+
+bool nodus_is_picture(const void *data, size_t size)
+{
+    return metadata_is_picture(data, size);
+}
+
+NodusStatus nodus_picture_workflow(const void *data, size_t size, bool saved, char **json, const char **key)
+{
+    return metadata_workflow(data, size, saved, json, key);
 }
 
 /* ---- Runs ---------------------------------------------------------------------------------------------------------- */
@@ -132,4 +201,13 @@ uint64_t nodus_run_next_event_id(const NodusRun *run)
 void nodus_run_free(NodusRun *run)
 {
     run_free(run);
+}
+
+NodusStatus nodus_engine_why(NodusEngine *engine, const char *json, size_t length, const NodusRunOptions *options, char **report,
+                             bool *valid)
+{
+    if (!options || options->struct_size < sizeof *options)
+        return nodus_error(NODUS_ERROR_INPUT,
+                           "NodusRunOptions: set struct_size to sizeof(NodusRunOptions) of this version of nodus.h");
+    return why_report(engine, json, length, options, report, valid);
 }

@@ -73,6 +73,23 @@ static NodusStatus image_load_fingerprint(NodusCall *call, const void *args, Nod
     return nodus_hash_file(call, hash, path);
 }
 
+static NodusStatus image_load_infer(NodusCall *call, const void *args, const NodusFacts *facts, NodusFacts *out)
+{
+    const LoadImageArgs *in = args;
+    const char *path;
+    (void)facts;
+    NODUS_TRY(nodus_find_file(call, "input", in->image, &path));
+    const PictureSize size = picture_size(path);
+    out[0].rank = 4;
+    memcpy(out[0].dim, (int64_t[]){size.frames, size.height, size.width, 3}, 4 * sizeof(int64_t));
+    out[1].rank = 3;
+    out[1].dim[0] = size.frames;
+    if (size.alpha < 0) return NULL;
+    out[1].dim[1] = size.alpha ? size.height : EMPTY_MASK_SIDE;
+    out[1].dim[2] = size.alpha ? size.width : EMPTY_MASK_SIDE;
+    return NULL;
+}
+
 static const NodusInput load_image_inputs[] = {
     NODUS_FLAG_COMBO(NODUS_UPLOAD, "image", LoadImageArgs, image, "A picture of the input folder.", .folder = "input"),
 };
@@ -87,6 +104,7 @@ const NodusNode node_load_image = {
     .example = "graphs/img2img.json",
     .run = image_load,
     .fingerprint = image_load_fingerprint,
+    .infer = image_load_infer,
 };
 
 /* ---- Writing ------------------------------------------------------------------------------------------------------- */
@@ -163,6 +181,15 @@ typedef struct {
     const char *filename_prefix, *prompt, *extra_pnginfo;
 } SaveImageArgs;
 
+/* Whether a PNG can hold that; what is not known (0) passes. */
+static NodusStatus image_fits_png(NodusCall *call, const char *input, int rank, int64_t height, int64_t width, int64_t channels)
+{
+    const bool colours = !channels || channels == 1 || channels == 3 || channels == 4;
+    if (rank == 4 && colours && height <= PICTURE_MAX_SIDE && width <= PICTURE_MAX_SIDE) return NULL;
+    return nodus_input_error(call, input, "%d × %d pixels with %d channels: a PNG has up to %d × %d with 1, 3 or 4", (int)width,
+                             (int)height, (int)channels, PICTURE_MAX_SIDE, PICTURE_MAX_SIDE);
+}
+
 /* Writes [b, h, w, c] pictures to the folder `type` of the engine. */
 static NodusStatus image_save_as(NodusCall *call, const SaveImageArgs *in, const char *input, const char *type,
                                  const char *prefix, int level)
@@ -170,13 +197,10 @@ static NodusStatus image_save_as(NodusCall *call, const SaveImageArgs *in, const
     const NodusTensor *images = in->images;
     const int64_t height = nodus_tensor_dim(images, 1), width = nodus_tensor_dim(images, 2),
                   channels = nodus_tensor_dim(images, 3);
-    if (nodus_tensor_rank(images) != 4 || (channels != 1 && channels != 3 && channels != 4) || height > PICTURE_MAX_SIDE ||
-        width > PICTURE_MAX_SIDE)
-        return nodus_input_error(call, input, "%d × %d pixels with %d channels: a PNG has up to %d × %d with 1, 3 or 4",
-                                 (int)width, (int)height, (int)channels, PICTURE_MAX_SIDE, PICTURE_MAX_SIDE);
+    NODUS_TRY(image_fits_png(call, input, nodus_tensor_rank(images), height, width, channels));
     OutputText *notes;
     Writing w = {.call = call, .level = level, .width = (int)width, .height = (int)height, .channels = (int)channels};
-    NODUS_TRY(output_metadata(call, in->prompt, in->extra_pnginfo, &notes, &w.text_count));
+    NODUS_TRY(output_metadata_sized(call, in->prompt, in->extra_pnginfo, width, height, &notes, &w.text_count));
     PictureText *texts = nodus_alloc(call, (size_t)(w.text_count + 1) * sizeof *texts);
     if (!texts) return status_memory();
     for (int i = 0; i < w.text_count; i++) texts[i] = (PictureText){notes[i].key, notes[i].value};
@@ -206,6 +230,14 @@ static NodusStatus image_save(NodusCall *call, const void *args)
     return image_save_as(call, in, "images", "output", in->filename_prefix, LEVEL_SAVE);
 }
 
+static NodusStatus image_save_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)
+{
+    (void)args;
+    (void)out;
+    if (!in[0].rank) return NULL;
+    return image_fits_png(call, "images", in[0].rank, in[0].dim[1], in[0].dim[2], in[0].dim[3]);
+}
+
 #define SAVE_HIDDEN                                             \
     NODUS_IN_HIDDEN("prompt", SaveImageArgs, prompt, "PROMPT"), \
         NODUS_IN_HIDDEN("extra_pnginfo", SaveImageArgs, extra_pnginfo, "EXTRA_PNGINFO")
@@ -224,6 +256,7 @@ const NodusNode node_save_image = {
     .help = "Write pictures as PNG to the output folder, each with the workflow that made it.",
     .example = "graphs/txt2img.json",
     .run = image_save,
+    .infer = image_save_infer,
 };
 
 static NodusStatus image_preview(NodusCall *call, const void *args)
@@ -243,6 +276,7 @@ const NodusNode node_preview_image = {
     .help = "Show pictures: they are written to the temp folder.",
     .example = "graphs/img2img.json",
     .run = image_preview,
+    .infer = image_save_infer,
 };
 
 /* The mask as grey pictures of three channels. */

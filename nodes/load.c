@@ -55,6 +55,13 @@ static NodusStatus load_vae_value(NodusCall *call, uint32_t slot, WeightSet *wei
     return nodus_emit(call, slot, &type_vae, vae);
 }
 
+static void load_vae_facts(const VaeConfig *config, const char *family, NodusFacts *out)
+{
+    out->family = family;
+    out->channels = config->latent_channels;
+    out->scale = config->scale;
+}
+
 static NodusStatus load_parts(NodusCall *call, WeightSet *weights, const char *path, const char *name)
 {
     Checkpoint checkpoint;
@@ -82,6 +89,31 @@ static NodusStatus load_checkpoint_fingerprint(NodusCall *call, const void *args
     return load_hash(call, hash, "checkpoints", in->name);
 }
 
+/* What the header tells; a file that is no checkpoint is the run's to report. */
+static NodusStatus load_checkpoint_infer(NodusCall *call, const void *args, const NodusFacts *facts, NodusFacts *out)
+{
+    const LoadArgs *in = args;
+    const char *path;
+    WeightSet *weights;
+    Checkpoint checkpoint;
+    (void)facts;
+    NODUS_TRY(nodus_find_file(call, "checkpoints", in->name, &path));
+    NODUS_TRY(safetensors_open(path, &weights));
+    NodusStatus status = family_checkpoint(weights, path, &checkpoint);
+    weights_unref(weights);
+    if (status) return status;
+    const char *family = family_name(checkpoint.family);
+    for (int i = 0; i < 3; i++) out[i].file = path;
+    if (checkpoint.has_unet) {
+        out[0].family = family;
+        out[0].channels = checkpoint.unet.in_channels;
+    }
+    if (checkpoint.has_clip) out[1].family = family;
+    if (checkpoint.has_vae) load_vae_facts(&checkpoint.vae, family, &out[2]);
+    out[0].scale = out[2].scale;
+    return NULL;
+}
+
 static const NodusInput checkpoint_inputs[] = {
     NODUS_IN_COMBO("ckpt_name", LoadArgs, name, "A file of models/checkpoints.", .folder = "checkpoints"),
 };
@@ -97,6 +129,7 @@ const NodusNode node_checkpoint_loader_simple = {
     .example = "graphs/txt2img.json",
     .run = load_checkpoint,
     .fingerprint = load_checkpoint_fingerprint,
+    .infer = load_checkpoint_infer,
 };
 
 /* ---- VAELoader ----------------------------------------------------------------------------------------------------- */
@@ -121,6 +154,23 @@ static NodusStatus load_vae_fingerprint(NodusCall *call, const void *args, Nodus
     return load_hash(call, hash, "vae", in->name);
 }
 
+/* VAEs of several families are built alike: the family stays unknown. */
+static NodusStatus load_vae_infer(NodusCall *call, const void *args, const NodusFacts *facts, NodusFacts *out)
+{
+    const LoadArgs *in = args;
+    const char *path;
+    WeightSet *weights;
+    VaeConfig config;
+    (void)facts;
+    NODUS_TRY(nodus_find_file(call, "vae", in->name, &path));
+    NODUS_TRY(safetensors_open(path, &weights));
+    NodusStatus status = family_vae(weights, path, &config);
+    weights_unref(weights);
+    if (!status) load_vae_facts(&config, NULL, &out[0]);
+    out[0].file = path;
+    return status;
+}
+
 static const NodusInput vae_inputs[] = {
     NODUS_IN_COMBO("vae_name", LoadArgs, name, "A file of models/vae.", .folder = "vae"),
 };
@@ -132,4 +182,5 @@ const NodusNode node_vae_loader = {
     .example = "graphs/vae_file.json",
     .run = load_vae,
     .fingerprint = load_vae_fingerprint,
+    .infer = load_vae_infer,
 };

@@ -17,7 +17,7 @@
 #include <time.h>
 
 enum { KEY_LIMIT = 79 /* of a PNG text */, DIGITS = 15 };
-static const char batch_token[] = "%batch_num%";
+static const char batch_token[] = "%batch_num%", manifest_key[] = "nodus";
 
 /* A finished text, moved to the call, which frees it. */
 static NodusStatus keep(NodusCall *call, Text *text, const char **out)
@@ -187,10 +187,22 @@ static bool key_fits(const char *key)
     return length && length <= KEY_LIMIT;
 }
 
+/* Size, and what the engine knows of the making. */
+static NodusStatus metadata_manifest(NodusCall *call, int64_t width, int64_t height, OutputText *out)
+{
+    NodusText *text = nodus_text(call);
+    if (width && height) NODUS_TRY(nodus_print(text, "{\"width\": %" PRId64 ", \"height\": %" PRId64 ", ", width, height));
+    else NODUS_TRY(nodus_print(text, "{"));
+    NODUS_TRY(nodus_manifest(call, text));
+    NODUS_TRY(nodus_print(text, "}"));
+    *out = (OutputText){manifest_key, nodus_text_get(text)};
+    return NULL;
+}
+
 static NodusStatus metadata_members(NodusCall *call, const cJSON *object, OutputText *texts, int *count)
 {
     for (const cJSON *item = object->child; item; item = item->next) {
-        if (!strcmp(item->string, "prompt")) continue;
+        if (!strcmp(item->string, "prompt") || !strcmp(item->string, manifest_key)) continue;
         if (!key_fits(item->string)) {
             nodus_warn(call, "metadata '%.100s' is left out: a key has 1 to %d printable ASCII characters", item->string,
                        KEY_LIMIT);
@@ -209,16 +221,24 @@ static NodusStatus metadata_members(NodusCall *call, const cJSON *object, Output
 
 NodusStatus output_metadata(NodusCall *call, const char *prompt, const char *extra_pnginfo, OutputText **texts, int *count)
 {
+    return output_metadata_sized(call, prompt, extra_pnginfo, 0, 0, texts, count);
+}
+
+NodusStatus output_metadata_sized(NodusCall *call, const char *prompt, const char *extra_pnginfo, int64_t width, int64_t height,
+                                  OutputText **texts, int *count)
+{
     *texts = NULL;
     *count = 0;
     if (nodus_option(call, "disable_metadata")) return NULL;
     Json *json = NULL;
     if (extra_pnginfo) NODUS_TRY(json_parse(extra_pnginfo, strlen(extra_pnginfo), &json));
     const cJSON *object = json ? json_root(json) : NULL;
-    *texts = nodus_alloc(call, (size_t)(1 + (object ? cJSON_GetArraySize(object) : 0)) * sizeof **texts);
+    *texts = nodus_alloc(call, (size_t)(2 + (object ? cJSON_GetArraySize(object) : 0)) * sizeof **texts);
     NodusStatus status = *texts ? NULL : status_memory();
     if (!status && prompt) (*texts)[(*count)++] = (OutputText){"prompt", prompt};
     if (!status && cJSON_IsObject(object)) status = metadata_members(call, object, *texts, count);
     json_free(json);
+    if (!status) status = metadata_manifest(call, width, height, &(*texts)[*count]);
+    if (!status) ++*count;
     return status;
 }

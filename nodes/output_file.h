@@ -21,7 +21,10 @@ NodusStatus output_name(const OutputSeries *series, int64_t batch, const char *s
 /* Tells clients of a written file and goes on to the next number. `key`: "images". */
 NodusStatus output_done(OutputSeries *series, const char *key, const char *name);
 
-/* What is written into a file about its making: "prompt", then each member of extra_pnginfo. Nothing with --disable-metadata. */
+/* What is written into a file about its making: "prompt", each member of extra_pnginfo, and "nodus": the manifest (nodus_manifest), with
+ * the size in pixels where there is one. Nothing with --disable-metadata. */
 typedef struct OutputText { const char *key, *value; } OutputText;
 NodusStatus output_metadata(NodusCall *call, const char *prompt, const char *extra_pnginfo, OutputText **texts, int *count);
+NodusStatus output_metadata_sized(NodusCall *call, const char *prompt, const char *extra_pnginfo, int64_t width, int64_t height,
+                                  OutputText **texts, int *count);
 #endif

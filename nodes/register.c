@@ -3,16 +3,52 @@
 #include "nodes/register.h"
 #include "nodes/diffusion/sampler.h"
 #include "nodes/diffusion/schedule.h"
+#include "nodes/loop.h"
+#include "nodes/objects.h"
 #include "nodes/values.h"
 
 /* clang-format off */
 #define NODES(NODE) \
     NODE(checkpoint_loader_simple) NODE(vae_loader)                          /* load.c */     \
     NODE(clip_text_encode) NODE(clip_set_last_layer)                         /* text.c */     \
-    NODE(empty_latent_image) NODE(save_latent)                               /* latent.c */   \
+    NODE(empty_latent_image) NODE(empty_sd3_latent_image) NODE(save_latent) NODE(load_latent)                /* latent.c */        \
+    NODE(latent_upscale) NODE(latent_upscale_by)                                                    /* latent_resize.c */          \
+    NODE(latent_rotate) NODE(latent_flip) NODE(latent_crop) NODE(latent_cut) NODE(latent_concat)    /* latent_transform.c */       \
+    NODE(latent_composite) NODE(latent_composite_masked) NODE(set_latent_noise_mask)                /* latent_compose.c */         \
+    NODE(latent_blend) NODE(latent_add) NODE(latent_subtract) NODE(latent_multiply)                 /* latent_math.c */            \
+    NODE(latent_interpolate)                                                                                                      \
+    NODE(latent_from_batch) NODE(repeat_latent_batch) NODE(latent_batch)                            /* latent_batch.c */           \
+    NODE(latent_batch_seed_behavior) NODE(rebatch_latents)                                          /* latent_rebatch.c */         \
+    NODE(latent_operation_tonemap_reinhard) NODE(latent_operation_sharpen)                          /* latent_operation.c */       \
+    NODE(latent_apply_operation)                                                                                                  \
+    NODE(karras_scheduler) NODE(exponential_scheduler) NODE(polyexponential_scheduler)              /* sigmas.c */                 \
+    NODE(laplace_scheduler) NODE(vp_scheduler) NODE(align_your_steps_scheduler)                                                   \
+    NODE(basic_scheduler) NODE(beta_sampling_scheduler) NODE(sd_turbo_scheduler)                    /* sigmas_model.c */           \
+    NODE(sampling_percent_to_sigma)                                                                                               \
+    NODE(split_sigmas) NODE(split_sigmas_denoise) NODE(flip_sigmas) NODE(set_first_sigma)           /* sigmas_edit.c */            \
+    NODE(extend_intermediate_sigmas)                                                                                              \
+    NODE(random_noise) NODE(disable_noise) NODE(ksampler_select)                                    /* objects.c */                \
+    NODE(string_concatenate) NODE(string_substring) NODE(string_length) NODE(case_converter)        /* strings.c */                \
+    NODE(string_trim) NODE(string_replace) NODE(string_contains) NODE(string_compare)                                             \
+    NODE(regex_match) NODE(regex_extract) NODE(regex_replace)                                       /* regex_nodes.c */            \
     NODE(ksampler) NODE(ksampler_advanced)                                   /* sample.c */   \
-    NODE(vae_decode) NODE(vae_encode)                                        /* vae.c */      \
+    NODE(vae_decode) NODE(vae_encode) NODE(vae_decode_tiled) NODE(vae_encode_tiled)                          /* vae.c */           \
     NODE(load_image) NODE(save_image) NODE(preview_image) NODE(mask_preview) /* image_io.c */ \
+    NODE(empty_image) NODE(image_invert) NODE(get_image_size) NODE(image_batch) NODE(image_from_batch)       /* image.c */         \
+    NODE(repeat_image_batch) NODE(rebatch_images)                                                                                 \
+    NODE(image_scale) NODE(image_scale_by) NODE(image_scale_to_total_pixels)                                 /* image_scale.c */   \
+    NODE(image_scale_to_max_dimension) NODE(flux_kontext_image_scale) NODE(resize_and_pad_image)                                  \
+    NODE(image_crop) NODE(image_flip) NODE(image_rotate) NODE(image_pad_for_outpaint)                        /* image_shape.c */   \
+    NODE(image_composite_masked) NODE(split_image_with_alpha) NODE(join_image_with_alpha)                    /* image_compose.c */ \
+    NODE(solid_mask) NODE(invert_mask) NODE(mask_to_image) NODE(image_to_mask) NODE(image_color_to_mask)     /* mask.c */          \
+    NODE(threshold_mask)                                                                                                          \
+    NODE(crop_mask) NODE(mask_composite) NODE(feather_mask) NODE(grow_mask)                                  /* mask_shape.c */    \
+    NODE(load_image_mask)                                                                                    /* mask_load.c */     \
+    NODE(image_stitch) NODE(porter_duff_image_composite)                     /* image_stitch.c, image_porter_duff.c */            \
+    NODE(morphology) NODE(canny) NODE(image_quantize)                        /* image_morphology.c, _canny.c, _quantize.c */      \
+    NODE(image_blend) NODE(image_blur) NODE(image_sharpen) NODE(image_add_noise)                             /* image_filter.c */  \
+    NODE(image_rgb_to_yuv) NODE(image_yuv_to_rgb)                                                            /* image_colour.c */  \
+    NODE(for_loop_start) NODE(for_loop_end) NODE(while_loop_start) NODE(while_loop_end)                      /* loop.c */          \
     NODE(primitive_int) NODE(primitive_float) NODE(primitive_string)         /* util.c */     \
     NODE(primitive_string_multiline) NODE(primitive_boolean) NODE(preview_any)
 /* clang-format on */
@@ -22,7 +58,7 @@
 NODES(DECLARE)
 const NodusNode *const builtin_nodes[] = {NODES(ROW) NULL};
 
-const NodusType *const builtin_types[] = {&type_latent, &type_model, &type_clip, &type_vae, &type_conditioning, NULL};
+const NodusType *const builtin_types[] = {&type_latent, &type_model, &type_clip, &type_vae, &type_conditioning, &type_noise, &type_sampler, &type_latent_operation, &type_flow, NULL};
 
 const NodusSamplerDef *builtin_samplers(void)
 {

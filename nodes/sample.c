@@ -5,8 +5,10 @@
  */
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
+#include "nodes/cost.h"
 #include "nodes/diffusion/guidance.h"
 #include "nodes/diffusion/schedule.h"
+#include <string.h>
 
 enum { MAX_STEPS = 10000 };
 
@@ -60,6 +62,55 @@ static NodusStatus sample(NodusCall *call, const SampleArgs *in, double denoise,
     return status ? status : latent_emit(call, 0, in->latent_image, out);
 }
 
+/* The latent as it came in; from `first` the facts are those of positive, negative and latent. What is not used is not checked.
+ */
+static NodusStatus sample_infer(NodusCall *call, const SampleArgs *in, const NodusFacts *model, const NodusFacts *first,
+                                bool samples, NodusFacts *out)
+{
+    const NodusFacts *latent = &first[2];
+    const int64_t channels = latent->rank == 4 ? latent->dim[1] : 0;
+    out[0] = *latent;
+    if (!samples) return NULL;
+    if (channels && model->channels && channels != model->channels)
+        return nodus_input_error(call, "latent_image",
+                                 "the latent has %d channels, the model wants %d: are they of two families?", (int)channels,
+                                 model->channels);
+    for (int side = 0; side < (in->cfg == 1 ? 1 : 2); side++)
+        if (model->family && first[side].family && strcmp(model->family, first[side].family))
+            return nodus_input_error(call, side ? "negative" : "positive",
+                                     "was made by a text encoder of %s, the model is of %s: use the text encoder of its family",
+                                     first[side].family, model->family);
+    return NULL;
+}
+
+/* For texts of one chunk each; a longer one makes the arena a little larger. */
+static NodusStatus sample_cost(NodusCall *call, const SampleArgs *in, const NodusFacts *model, const NodusFacts *latent,
+                               NodusCost *out)
+{
+    enum { TOKENS = 77, WORKING_LATENTS = 16 /* that a sampler holds, about */ };
+    NodusMath *math = nodus_math(call);
+    WeightSet *weights;
+    Checkpoint checkpoint;
+    Plan *plan;
+    const int64_t *dim = latent->dim;
+    if (latent->rank != 4 || dim[0] < 1 || dim[2] < 1 || dim[3] < 1) return NULL;
+    NODUS_TRY(cost_open(model, &weights, &checkpoint));
+    if (!weights || !checkpoint.has_unet) {
+        weights_unref(weights);
+        return NULL;
+    }
+    NodusStatus status =
+        guidance_plan(math, weights, &checkpoint.unet, dim[0] * (in->cfg == 1 ? 1 : 2), dim[2], dim[3], TOKENS, &plan);
+    weights_unref(weights);
+    if (status) return status;
+    cost_add_plan(math, plan, out);
+    out->flop *= (double)in->steps;
+    out->result = cost_bytes(dim[0], dim[1], dim[2], dim[3]);
+    out->work += WORKING_LATENTS * out->result;
+    plan_unref(plan);
+    return NULL;
+}
+
 static const NodusOutput sample_outputs[] = {{.name = "LATENT", .type = "LATENT", .tooltip = "The latent after sampling."}};
 
 #define SAMPLE_MODEL NODUS_IN_LINK("model", SampleArgs, model, "MODEL", "The diffusion model that removes the noise.")
@@ -86,6 +137,17 @@ static NodusStatus sample_simple(NodusCall *call, const void *args)
     return sample(call, in, in->denoise, 0, MAX_STEPS, false, true);
 }
 
+static NodusStatus sample_simple_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)
+{
+    const SampleArgs *given = args;
+    return sample_infer(call, given, &in[0], &in[6], given->denoise > 0, out);
+}
+
+static NodusStatus sample_simple_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)
+{
+    return sample_cost(call, args, &in[0], &in[8], out);
+}
+
 static const NodusInput simple_inputs[] = {
     SAMPLE_MODEL,
     SAMPLE_SEED("seed"),
@@ -98,6 +160,8 @@ const NodusNode node_ksampler = {
     .help = "Make a picture: add noise to a latent and remove it step by step, guided by the prompts.",
     .example = "graphs/txt2img.json",
     .run = sample_simple,
+    .infer = sample_simple_infer,
+    .cost = sample_simple_cost,
 };
 
 /* ---- KSamplerAdvanced ---------------------------------------------------------------------------------------------- */
@@ -109,7 +173,19 @@ static NodusStatus sample_advanced(NodusCall *call, const void *args)
                   enabled(in->add_noise));
 }
 
+static NodusStatus sample_advanced_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)
+{
+    const SampleArgs *given = args;
+    const int64_t end = given->end_at_step < given->steps ? given->end_at_step : given->steps;
+    return sample_infer(call, given, &in[0], &in[7], given->start_at_step < end, out);
+}
+
 static const char *const enable_first[] = {"enable", "disable", NULL}, *const disable_first[] = {"disable", "enable", NULL};
+static NodusStatus sample_advanced_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)
+{
+    return sample_cost(call, args, &in[0], &in[9], out);
+}
+
 static const NodusInput advanced_inputs[] = {
     SAMPLE_MODEL,
     NODUS_IN_COMBO("add_noise", SampleArgs, add_noise, "Whether noise is added at the start; a second stage goes on without.",
@@ -128,4 +204,6 @@ const NodusNode node_ksampler_advanced = {
     .help = "A KSampler that takes a part of the steps only, for samplings in several stages.",
     .example = "graphs/two_stage.json",
     .run = sample_advanced,
+    .infer = sample_advanced_infer,
+    .cost = sample_advanced_cost,
 };

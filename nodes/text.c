@@ -6,6 +6,7 @@
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
 #include "engine/tensor/plan.h"
+#include "nodes/cost.h"
 #include "nodes/values.h"
 #include <string.h>
 
@@ -147,6 +148,37 @@ static NodusStatus text_encode(NodusCall *call, const void *args)
     return status;
 }
 
+static NodusStatus text_encode_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)
+{
+    (void)call;
+    (void)args;
+    out[0].family = in[1].family;
+    return NULL;
+}
+
+/* A chunk or two: their arena is small beside the weights. */
+static NodusStatus text_encode_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)
+{
+    Checkpoint checkpoint;
+    Clip clip = {0};
+    Plan *plan;
+    (void)args;
+    NODUS_TRY(cost_open(&in[1], &clip.weights, &checkpoint));
+    if (!clip.weights || !checkpoint.has_clip) {
+        weights_unref(clip.weights);
+        return NULL;
+    }
+    clip.text = checkpoint.clip;
+    Pass pass = {&clip.text, 1, text_layer(&clip)};
+    NodusStatus status = text_plan(nodus_math(call), &clip, &pass, &plan);
+    weights_unref(clip.weights);
+    if (status) return status;
+    cost_add_plan(nodus_math(call), plan, out);
+    out->result = cost_bytes(1, 1, CLIP_CHUNK, clip.text.width);
+    plan_unref(plan);
+    return NULL;
+}
+
 static const NodusInput text_encode_inputs[] = {
     NODUS_IN_STRING("text", TextEncodeArgs, text, "What the picture shows. (word:1.3) weighs a word more, (word:0.7) less.",
                     .def = "", .multiline = true, .dynamic = true),
@@ -160,6 +192,8 @@ const NodusNode node_clip_text_encode = {
     .help = "Encode a prompt with the model's text encoder. Prompts of any length are allowed.",
     .example = "graphs/txt2img.json",
     .run = text_encode,
+    .infer = text_encode_infer,
+    .cost = text_encode_cost,
 };
 
 /* ---- CLIPSetLastLayer ---------------------------------------------------------------------------------------------- */
@@ -182,6 +216,14 @@ static NodusStatus text_last_layer(NodusCall *call, const void *args)
     return nodus_emit(call, 0, &type_clip, clip);
 }
 
+static NodusStatus text_last_layer_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)
+{
+    (void)call;
+    (void)args;
+    out[0] = in[0];
+    return NULL;
+}
+
 static const NodusInput last_layer_inputs[] = {
     NODUS_IN_LINK("clip", LastLayerArgs, clip, "CLIP", "The text encoder."),
     NODUS_IN_INT("stop_at_clip_layer", LastLayerArgs, stop_at_clip_layer,
@@ -194,4 +236,5 @@ const NodusNode node_clip_set_last_layer = {
     .help = "Take the prompt from an earlier layer of the text encoder (\"clip skip\"): some models were trained so.",
     .example = "graphs/two_stage.json",
     .run = text_last_layer,
+    .infer = text_last_layer_infer,
 };

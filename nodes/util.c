@@ -45,6 +45,19 @@ static NodusStatus util_boolean(NodusCall *call, const void *args)
     return nodus_emit_boolean(call, 0, in->value);
 }
 
+/* A literal is known before anything runs: emitted as a fact too (engine/graph/facts.h). */
+#define KNOWN(function_)                                                                                                \
+    static NodusStatus function_##_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)      \
+    {                                                                                                                   \
+        (void)in;                                                                                                       \
+        (void)out;                                                                                                      \
+        return function_(call, args);                                                                                   \
+    }
+KNOWN(util_int)
+KNOWN(util_float)
+KNOWN(util_string)
+KNOWN(util_boolean)
+
 static const NodusInput int_inputs[] = {
     NODUS_FLAG_INT(NODUS_CONTROL, "value", PrimitiveIntArgs, value, "The number.", .def = 0, .min = -LIMIT, .max = LIMIT)};
 static const NodusInput float_inputs[] = {
@@ -62,18 +75,18 @@ static const NodusOutput boolean_outputs[] = {{.name = "BOOLEAN", .type = "BOOLE
 #define PRIMITIVE(name_, title_, Args_, inputs_, outputs_) \
     NODUS_NODE(name_, title_, "utils/primitive", Args_, inputs_, outputs_), .example = "graphs/primitives.json"
 const NodusNode node_primitive_int = {PRIMITIVE("PrimitiveInt", "Int", PrimitiveIntArgs, int_inputs, int_outputs),
-                                      .help = "A whole number for any inputs that are linked to it.", .run = util_int};
+                                      .help = "A whole number for any inputs that are linked to it.", .run = util_int, .infer = util_int_infer};
 const NodusNode node_primitive_float = {PRIMITIVE("PrimitiveFloat", "Float", PrimitiveFloatArgs, float_inputs, float_outputs),
-                                        .help = "A number for any inputs that are linked to it.", .run = util_float};
+                                        .help = "A number for any inputs that are linked to it.", .run = util_float, .infer = util_float_infer};
 const NodusNode node_primitive_string = {
     PRIMITIVE("PrimitiveString", "String", PrimitiveStringArgs, string_inputs, string_outputs),
-    .help = "A text of one line for any inputs that are linked to it.", .run = util_string};
+    .help = "A text of one line for any inputs that are linked to it.", .run = util_string, .infer = util_string_infer};
 const NodusNode node_primitive_string_multiline = {
     PRIMITIVE("PrimitiveStringMultiline", "String (Multiline)", PrimitiveStringArgs, multiline_inputs, string_outputs),
-    .help = "A text of several lines for any inputs that are linked to it.", .run = util_string};
+    .help = "A text of several lines for any inputs that are linked to it.", .run = util_string, .infer = util_string_infer};
 const NodusNode node_primitive_boolean = {
     PRIMITIVE("PrimitiveBoolean", "Boolean", PrimitiveBooleanArgs, boolean_inputs, boolean_outputs),
-    .help = "On or off for any inputs that are linked to it.", .run = util_boolean};
+    .help = "On or off for any inputs that are linked to it.", .run = util_boolean, .infer = util_boolean_infer};
 
 /* ---- PreviewAny ---------------------------------------------------------------------------------------------------- */
 

@@ -7,6 +7,8 @@
 #include "engine/base/status.h"
 #include <string.h>
 
+enum { MOST_ENTRIES = 1 << 16 /* of a conditioning in a record */ };
+
 NodusStatus values_require(NodusCall *call, const char *input, const WeightSet *weights, const char *origin, const char *part)
 {
     if (weights) return NULL;
@@ -126,6 +128,43 @@ static NodusStatus conditioning_array(const void *payload, const char *part, con
     return *out ? NULL : nodus_error(NODUS_ERROR_INPUT, "this conditioning has no %s", part ? part : "entries");
 }
 
+static NodusStatus conditioning_store(const void *payload, NodusWriter *writer)
+{
+    const Conditioning *conditioning = payload;
+    NODUS_TRY(nodus_write_u64(writer, (uint64_t)conditioning->count));
+    for (int i = 0; i < conditioning->count; i++) {
+        NODUS_TRY(nodus_write_tensor(writer, conditioning->cond[i].text));
+        NODUS_TRY(nodus_write_tensor(writer, conditioning->cond[i].pooled));
+    }
+    return NULL;
+}
+
+/* `count` entries are there, empty; each is filled as far as the record goes. */
+static NodusStatus conditioning_read(NodusReader *reader, Conditioning *conditioning)
+{
+    for (int i = 0; i < conditioning->count; i++) {
+        NODUS_TRY(nodus_read_tensor(reader, &conditioning->cond[i].text));
+        NODUS_TRY(nodus_read_tensor(reader, &conditioning->cond[i].pooled));
+        if (!conditioning->cond[i].text) return nodus_error(NODUS_ERROR_FILE, "a conditioning without its text");
+    }
+    return NULL;
+}
+
+static NodusStatus conditioning_load(NodusReader *reader, void **payload)
+{
+    uint64_t count;
+    NODUS_TRY(nodus_read_u64(reader, &count));
+    if (count > MOST_ENTRIES) return nodus_error(NODUS_ERROR_FILE, "a conditioning of %llu entries", (unsigned long long)count);
+    Conditioning *conditioning = memory_alloc(sizeof *conditioning);
+    if (!conditioning) return status_memory();
+    conditioning->cond = memory_array((size_t)count + 1, sizeof *conditioning->cond);
+    conditioning->count = conditioning->cond ? (int)count : 0;
+    NodusStatus status = conditioning->cond ? conditioning_read(reader, conditioning) : status_memory();
+    if (status) conditioning_free(conditioning);
+    else *payload = conditioning;
+    return status;
+}
+
 const NodusType type_model = {
     .struct_size = sizeof(NodusType), .name = "MODEL", .free = model_free, .account = model_account, .print = model_print};
 const NodusType type_clip = {
@@ -137,4 +176,6 @@ const NodusType type_conditioning = {.struct_size = sizeof(NodusType),
                                      .free = conditioning_free,
                                      .account = conditioning_account,
                                      .print = conditioning_print,
+                                     .store = conditioning_store,
+                                     .load = conditioning_load,
                                      .array = conditioning_array};

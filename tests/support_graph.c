@@ -3,6 +3,7 @@
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
 #include "engine/formats/json.h"
+#include "nodes/loop.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -220,7 +221,8 @@ static NodusStatus work_run(NodusCall *call, const void *args)
     return nodus_emit_int(call, 0, 1);
 }
 static const NodusInput work_inputs[] = {NODUS_IN_FLOAT("flop", WorkArgs, flop, "How much.", .def = 1e6)};
-static const NodusNode toy_work = {NODUS_NODE("Work", "Work", "toy", WorkArgs, work_inputs, int_outputs), .run = work_run};
+static const NodusNode toy_work = {NODUS_NODE("Work", "Work", "toy", WorkArgs, work_inputs, int_outputs),
+                                   .flags = NODUS_NOT_IDEMPOTENT, /* never from disk */ .run = work_run};
 
 typedef struct {
     int64_t i;
@@ -303,6 +305,8 @@ static NodusStatus fill_registry(Registry *registry, void *user)
                                              &toy_work,   &toy_model,   &toy_meet,    &toy_meet_io};
     (void)user;
     for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) NODUS_TRY(registry_add_node(registry, nodes[i]));
+    NODUS_TRY(registry_add_type(registry, &type_flow));
+    for (const NodusNode *const *at = toy_flow_nodes; *at; at++) NODUS_TRY(registry_add_node(registry, *at));
     return NULL;
 }
 

@@ -13,7 +13,19 @@
  *   Fail(value, message), Choose(first, a, b) → *: lazy, Block(value, message): blocks odd numbers
  *   Steps(count): reports progress, Work(flop): announces work, Meet(value) and MeetIo(value): each waits until the other runs
  *   File(name) → STRING: an input picture, Model(name) → STRING: a checkpoint, Show(value): an output node */
-extern atomic_int toy_calls; /* of Add, Show and Int together */
+extern atomic_int toy_calls; /* of Add, Show and Int together, and of Extras, Later, Always, Stable, Pass */
+/* support_flow.c:
+ *   Repeat(value, times): adds 1 so often, by expansion to itself; Even(value): odd numbers expand; Crowd(value): so many Later together
+ *   Wrap(value, class, mode) → *: expands to one child of that class; mode: what goes wrong
+ *   Outside(value, run): reads a lazy raw link from inside, + 100; Place(value) → STRING: node, slot, count of a raw link
+ *   Extras(base, …): sum of all, Names(…) → STRING: their names and counts
+ *   Later(value, together): deferred until so many are open, Await(value, mode): deferred and ended in some way
+ *   Always(value): its fingerprint equals nothing, Stable(value): has one of its literal
+ *   Gaps(value): a list with blockers in it, Odd(value) → BOOLEAN, Less(a, b) → BOOLEAN
+ *   Pass(value): an output node with an output, Note(value): another one, which writes down in which order it ran
+ *   ForLoopStart … WhileLoopEnd as in nodes/loop.c */
+extern const NodusNode *const toy_flow_nodes[];
+extern int toy_notes[64], toy_note_count;
 
 typedef struct ToyEvent {
     NodusEventKind kind;

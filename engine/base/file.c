@@ -17,10 +17,17 @@
 
 enum { TEMPORARY_TRIES = 100 };
 
+/* What to do about it, where that is not plain. */
+static const char *advice(int fault)
+{
+    if (fault == ENOSPC || fault == EDQUOT) return ": make room there, or choose another folder";
+    return fault == EROFS ? ": choose a folder that can be written to" : "";
+}
+
 static NodusStatus file_error(const char *what, const char *path, int fault)
 {
     if (fault == ENOMEM) return status_memory();
-    return nodus_error(NODUS_ERROR_FILE, "cannot %s '%s': %s", what, path, strerror(fault));
+    return nodus_error(NODUS_ERROR_FILE, "cannot %s '%s': %s%s", what, path, strerror(fault), advice(fault));
 }
 
 /* ---- Reading ------------------------------------------------------------------------------------------------------- */

@@ -6,7 +6,10 @@
 int command_make(const Options *options);
 int command_run(const Options *options);
 int command_check(const Options *options);
+int command_why(const Options *options);
 int command_nodes(const Options *options);
+int command_convert(const Options *options);
+int command_inspect(const Options *options);
 int command_watch(const Options *options);
 int command_bench(const Options *options);
 #endif

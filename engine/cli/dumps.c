@@ -42,12 +42,16 @@ bool dumps_well_formed(const char *text)
     return false;
 }
 
+/* NULL too for a workflow in the editor's format: which nodes it becomes, only the engine knows. */
 static cJSON *parse(const char *prompt, size_t length, const cJSON **nodes)
 {
     cJSON *json = cJSON_ParseWithLength(prompt, length);
     const cJSON *inner = cJSON_GetObjectItemCaseSensitive(json, "prompt");
     *nodes = cJSON_IsObject(inner) && !cJSON_GetObjectItemCaseSensitive(inner, "class_type") ? inner : json;
-    return json;
+    if (!cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(*nodes, "nodes"))) return json;
+    cJSON_Delete(json);
+    *nodes = NULL;
+    return NULL;
 }
 
 /* The longest id that the text begins with, followed by a tail; NULL when there is none. */

@@ -44,6 +44,7 @@ void interrupt_allow(void)
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a file beyond the limit is an error of its write, not the end of the program */
     mask(SIG_UNBLOCK);
 }
 

@@ -37,30 +37,42 @@ static bool begins(const char *text, size_t length, const char *mark, size_t siz
     return length >= size && !memcmp(text, mark, size);
 }
 
-/* Kinds of file that will be workflows one day, by their content. */
+/* What is no workflow, by its content. */
 static NodusStatus check_kind(const char *path, const char *text, size_t length)
 {
-    const bool picture = begins(text, length, "\x89PNG\r\n\x1a\n", 8) ||
-                         (begins(text, length, "RIFF", 4) && length > 12 && !memcmp(text + 8, "WEBP", 4));
     const bool model = length > 9 && text[8] == '{' && !text[7];
     const char *dot = strrchr(path, '.');
     if (model)
         return nodus_error(NODUS_ERROR_FILE, "'%s' is a model file, not a workflow: name it in a loader node, or nodus make -m",
                            path);
-    if (picture)
-        return nodus_error(NODUS_ERROR_MISSING, "'%s': running the workflow in a picture is not built yet (it comes with step 2)",
-                           path);
     if (dot && !strcmp(dot, ".lua"))
         return nodus_error(NODUS_ERROR_MISSING, "'%s': Lua scripts are not built yet (they come with step 4)", path);
+    if (begins(text, length, "\xff\xd8\xff", 3))
+        return nodus_error(NODUS_ERROR_FILE, "'%s' is a JPEG picture: workflows are kept in PNG and WebP files only", path);
     return NULL;
 }
 
-NodusStatus jobs_read_workflow(const char *path, char **text, size_t *length)
+/* A picture is replaced by the workflow in it; *key names which of the two, else it stays NULL. */
+static NodusStatus open_picture(const char *path, bool saved, char **text, size_t *length, const char **key)
+{
+    char *inside;
+    if (!nodus_is_picture(*text, *length)) return NULL;
+    NodusStatus status = nodus_picture_workflow(*text, *length, saved, &inside, key);
+    if (status) return nodus_error_prefix(status, "'%s'", path);
+    free(*text);
+    *text = copy_text(inside);
+    *length = strlen(*text);
+    nodus_free(inside);
+    return NULL;
+}
+
+static NodusStatus read_workflow(const char *path, bool saved, char **text, size_t *length, const char **key)
 {
     struct stat info;
     const bool standard = !strcmp(path, "-");
     *text = NULL;
     *length = 0;
+    *key = NULL;
     FILE *file = standard ? stdin : fopen(path, "rb");
     if (!file) return cannot("read", path);
     NodusStatus status = NULL;
@@ -69,12 +81,36 @@ NodusStatus jobs_read_workflow(const char *path, char **text, size_t *length)
     if (!status) status = read_all(file, path, text, length);
     if (!standard) fclose(file);
     if (!status) status = check_kind(path, *text, *length);
+    if (!status) status = open_picture(path, saved, text, length, key);
     if (status) {
         free(*text);
         *text = NULL;
         *length = 0;
     }
     return status;
+}
+
+static void say_which(const char *path, const char *key)
+{
+    if (!key) return;
+    if (!strcmp(key, "prompt")) say("%s: a picture; taking what ran (its text \"prompt\")", path);
+    else say("%s: a picture; taking what the editor saved (its text \"workflow\")", path);
+}
+
+NodusStatus jobs_read_workflow(const char *path, char **text, size_t *length)
+{
+    const char *key;
+    NODUS_TRY(read_workflow(path, false, text, length, &key));
+    say_which(path, key);
+    return NULL;
+}
+
+NodusStatus jobs_read_saved(const char *path, char **text, size_t *length)
+{
+    const char *key;
+    NODUS_TRY(read_workflow(path, true, text, length, &key));
+    say_which(path, key);
+    return NULL;
 }
 
 /* ---- Scripts ------------------------------------------------------------------------------------------------------- */
@@ -90,8 +126,10 @@ static Job *add_job(Jobs *jobs, JobKind kind)
 static void add_workflow(Jobs *jobs, const char *path)
 {
     Job *job = add_job(jobs, JOB_RUN);
+    const char *key;
     job->file = copy_text(path);
-    NodusStatus status = jobs_read_workflow(path, &job->text, &job->length);
+    NodusStatus status = read_workflow(path, false, &job->text, &job->length, &key);
+    if (!jobs->quiet) say_which(path, key);
     if (status) job->problem = copy_text(nodus_error_message(status));
     nodus_error_free(status);
 }
@@ -166,7 +204,7 @@ static NodusStatus read_script(const char *script, Jobs *out)
 
 NodusStatus jobs_read(const Options *options, Jobs *out)
 {
-    *out = (Jobs){0};
+    *out = (Jobs){.quiet = options->quiet};
     if (options->script && options->words.count)
         return nodus_error(NODUS_ERROR_INPUT, "give workflows or --script, not both (a script names its workflows itself)");
     if (options->script) return read_script(options->script, out);

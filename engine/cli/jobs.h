@@ -20,6 +20,7 @@ typedef struct Job {
 typedef struct Jobs {
     Job *item;
     int count;
+    bool quiet; /* what was found in pictures is not told */
 } Jobs;
 
 /* The workflows that are named, or the steps of a script. The error is of the command line or the script; a workflow that cannot
@@ -28,6 +29,8 @@ NodusStatus jobs_read(const Options *options, Jobs *out);
 void jobs_free(Jobs *jobs);
 /* Carries out a copy or a removal in the input folder. */
 NodusStatus jobs_do_file(const Job *job, const char *input);
-/* Reads one workflow ("-": standard input). The error says what to do. */
+/* Reads one workflow ("-": standard input). Of a picture the workflow in it: what ran, or (`saved`) what the editor saved, where there is a
+ * choice; which is told on stderr. The error says what to do. */
 NodusStatus jobs_read_workflow(const char *path, char **text, size_t *length);
+NodusStatus jobs_read_saved(const char *path, char **text, size_t *length);
 #endif

@@ -6,6 +6,7 @@
 #include "engine/cli/help.h"
 #include "engine/cli/say.h"
 #include "engine/cli/session.h"
+#include <malloc.h>
 #include <string.h>
 
 static int command_help(const Options *options);
@@ -36,6 +37,20 @@ const Command commands[] = {
      .about = "Validates a workflow without running it and reports everything at once. Exit status 0: at least one\n"
               "output can run.",
      .examples = "nodus check workflow.json\nnodus check workflow.json --json\ncat workflow.json | nodus check - --strict"},
+    {"why", "WORKFLOW [options]", "what would run, and which input changed", WHY, command_why,
+     .about = "For each node that is needed: its result is in memory, on disk, or has to be made, and why: what changed since the\n"
+              "last run of this workflow. Nothing runs.",
+     .examples = "nodus why workflow.json\nnodus why workflow.json --set 5.cfg=6.5\nnodus why workflow.json --json"},
+    {"convert", "WORKFLOW [options]", "a workflow of the editor as a prompt (API format)", CONVERT, command_convert,
+     .about = "Turns a workflow as ComfyUI's editor saves it, or one embedded in a PNG or WebP picture, into the API format: what\n"
+              "runs, one entry a node. Values are written as they are stored. What is left out is told on standard error.",
+     .examples = "nodus convert workflow.json -o api.json\nnodus convert picture.png > api.json\n"
+                 "nodus convert api.json --fill-defaults -o complete.json"},
+    {"inspect", "FILE [options]", "what a picture or model file holds", INSPECT, command_inspect,
+     .about = "Shows what a picture was made of (models, seed, steps, texts), or which tensors a .safetensors or .latent file\n"
+              "holds. Only headers are read.",
+     .examples = "nodus inspect output/nodus_00001_.png\nnodus inspect models/checkpoints/my.safetensors --all\n"
+                 "nodus inspect picture.webp --json"},
     {"nodes", "[NAME] [options]", "the nodes that workflows can use", NODES, command_nodes,
      .about = "Lists the nodes of this build, or shows one with its inputs, outputs and help. --json: the shape of ComfyUI's\n"
               "/object_info. Nodes that are known but not built yet convert and cannot run; --all lists them too.",
@@ -53,9 +68,6 @@ const Command commands[] = {
      .examples = "nodus completion bash"},
     {"man", "", "the manual page", OTHER, command_man, .hidden = true,
      .about = "Prints the manual page as roff.", .examples = "nodus man | man -l -"},
-    {"convert", "", "UI workflow to API format", OTHER, .about = "step 2"},
-    {"why", "", "what would run, and why", OTHER, .about = "step 2"},
-    {"inspect", "", "what a picture or model file holds", OTHER, .about = "step 2"},
     {"repl", "", "Lua, line by line", OTHER, .about = "step 4"},
     {"plugin", "", "make and check plug-ins", OTHER, .about = "step 4"},
     {"profile", "", "where the time goes", OTHER, .about = "a later step"},
@@ -135,8 +147,17 @@ static int run_command(const Command *command, int count, char **arguments)
     return code;
 }
 
+/* Blocks of 256 KiB and more are given back to the system when they are freed: weights, arenas and pictures come and go in all
+ * sizes, and a heap of them would keep holes (glibc's own threshold rises to 32 MB as such blocks are freed). */
+static void settle_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 256 << 10);
+    mallopt(M_TRIM_THRESHOLD, 8 << 20);
+}
+
 int main(int argc, char **argv)
 {
+    settle_memory();
     if (argc < 2) {
         help_program(stderr);
         return EXIT_REFUSED;

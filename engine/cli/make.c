@@ -7,18 +7,17 @@
 #include "engine/cli/dumps.h"
 #include "engine/cli/initial.h"
 #include "engine/cli/interrupt.h"
+#include "engine/cli/save.h"
 #include "engine/cli/say.h"
 #include "engine/cli/session.h"
 #include "engine/cli/sweep.h"
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { DEFAULT_SIDE = 512, DEFAULT_STEPS = 20 };
+enum { DEFAULT_SIDE = 512, DEFAULT_STEPS = 20, MOST_COPIES = 64 /* of RepeatLatentBatch */ };
 #define DEFAULT_CFG    7.0
 #define DEFAULT_REDRAW 0.75
 
@@ -67,6 +66,26 @@ static void put_prompt(FILE *to, const char *id, const char *title, const char *
     put_node(to, id, "CLIPTextEncode", title, inputs);
 }
 
+/* The picture of --init in the size of --size: what the new shape does not show is cut off. */
+static void put_scale(FILE *to, const Options *options)
+{
+    cJSON *inputs = inputs_new();
+    put_link(inputs, "image", "8", 0);
+    put_text(inputs, "upscale_method", "lanczos");
+    put_number(inputs, "width", options->width);
+    put_number(inputs, "height", options->height);
+    put_text(inputs, "crop", "center");
+    put_node(to, "9", "ImageScale", "Size", inputs);
+}
+
+static void put_copies(FILE *to, const Options *options)
+{
+    cJSON *inputs = inputs_new();
+    put_link(inputs, "samples", "4", 0);
+    put_number(inputs, "amount", options->batch);
+    put_node(to, "10", "RepeatLatentBatch", "How many", inputs);
+}
+
 static void put_start(FILE *to, const Options *options, const char *picture)
 {
     cJSON *inputs = inputs_new();
@@ -77,12 +96,20 @@ static void put_start(FILE *to, const Options *options, const char *picture)
         put_node(to, "4", "EmptyLatentImage", "Size", inputs);
         return;
     }
-    put_link(inputs, "pixels", "8", 0);
+    put_link(inputs, "pixels", options->size_given ? "9" : "8", 0);
     put_link(inputs, "vae", "1", 2);
     put_node(to, "4", "VAEEncode", "To a latent", inputs);
     cJSON *load = inputs_new();
     put_text(load, "image", picture);
     put_node(to, "8", "LoadImage", "The picture to start from", load);
+    if (options->size_given) put_scale(to, options);
+    if (options->batch > 1) put_copies(to, options);
+}
+
+/* Where the sampling starts. */
+static const char *start_node(const Options *options)
+{
+    return options->init && options->batch > 1 ? "10" : "4";
 }
 
 static void put_sampler(FILE *to, const Options *options, uint64_t seed)
@@ -98,7 +125,7 @@ static void put_sampler(FILE *to, const Options *options, uint64_t seed)
     put_text(inputs, "scheduler", options->scheduler);
     put_link(inputs, "positive", "2", 0);
     put_link(inputs, "negative", "3", 0);
-    put_link(inputs, "latent_image", "4", 0);
+    put_link(inputs, "latent_image", start_node(options), 0);
     put_number(inputs, "denoise", options->denoise);
     put_node(to, "5", "KSampler", "Remove the noise", inputs);
 }
@@ -131,20 +158,6 @@ static char *write_graph(const Options *options, const char *checkpoint, const c
     return text_end(&text);
 }
 
-static NodusStatus save_graph(const char *path, const char *text)
-{
-    char *temporary = format_text("%s.%ld.tmp", path, (long)getpid());
-    FILE *file = fopen(temporary, "wbx");
-    bool written = file && fputs(text, file) >= 0;
-    if (file) written = !fclose(file) && written;
-    written = written && !rename(temporary, path);
-    NodusStatus status =
-        written ? NULL : nodus_error(NODUS_ERROR_FILE, "--save-workflow: cannot write '%s': %s", path, strerror(errno));
-    if (!written && file) unlink(temporary);
-    free(temporary);
-    return status;
-}
-
 /* ---- Choices ------------------------------------------------------------------------------------------------------- */
 
 static bool is_utf8(const char *text)
@@ -170,13 +183,9 @@ static NodusStatus check_words(const Options *options)
                            options->words.item[1]);
     if (!is_utf8(options->words.item[0]) || (options->negative && !is_utf8(options->negative)))
         return nodus_error(NODUS_ERROR_INPUT, "the text is not valid UTF-8");
-    if (options->init && options->size_given)
-        return nodus_error(
-            NODUS_ERROR_INPUT,
-            "--size with --init is not built yet (resizing comes with step 2); the picture's own size is used without it");
-    if (options->init && options->batch > 1)
-        return nodus_error(NODUS_ERROR_INPUT,
-                           "--batch with --init is not built yet (it comes with step 2); run it again with another --seed");
+    if (options->init && options->batch > MOST_COPIES)
+        return nodus_error(NODUS_ERROR_INPUT, "--batch %d with --init: at most %d; run it again with another --seed", options->batch,
+                           MOST_COPIES);
     for (int i = 0; i < options->dump.count; i++)
         if (!dumps_well_formed(options->dump.item[i]))
             return nodus_error(NODUS_ERROR_INPUT, "--dump %s: takes NODE[:SLOT][.pooled|.noise_mask]=FILE.npy",
@@ -219,7 +228,7 @@ static NodusStatus make_graph(Session *session, Options *options, char **text)
     announce(options, name, path);
     NodusStatus status = options->init ? initial_name(session, options->init, &picture) : NULL;
     if (!status) *text = write_graph(options, name, picture, session->seed);
-    if (!status && options->save_workflow) status = save_graph(options->save_workflow, *text);
+    if (!status && options->save_workflow) status = save_text(options->save_workflow, *text);
     nodus_free(path);
     nodus_free(name);
     free(picture);

@@ -17,24 +17,33 @@ static int compare_nodes(const void *a, const void *b)
     return by_category ? by_category : strcmp(x->string, y->string);
 }
 
-static void show_table(const cJSON *all)
+static bool is_built(const cJSON *node)
+{
+    return !cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(node, "built"));
+}
+
+/* The nodes of a list, those that are not built marked, or only counted when `hide`. */
+static void show_table(const cJSON *all, bool hide)
 {
     const int count = cJSON_GetArraySize(all);
     const cJSON **list = need(calloc((size_t)count + 1, sizeof *list)), *node;
     int at = 0, width = 0;
     cJSON_ArrayForEach(node, all)
     {
+        if (hide && !is_built(node)) continue;
         list[at++] = node;
         if ((int)strlen(node->string) > width) width = (int)strlen(node->string);
     }
-    qsort(list, (size_t)count, sizeof *list, compare_nodes);
+    qsort(list, (size_t)at, sizeof *list, compare_nodes);
     const char *category = NULL;
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < at; i++) {
         const char *mine = report_text(list[i], "category");
         if (!category || strcmp(category, mine)) printf("%s%s\n", category ? "\n" : "", *mine ? mine : "(no category)");
         category = mine;
-        printf("  %-*s  %s\n", width, list[i]->string, report_text(list[i], "display_name"));
+        printf("  %-*s  %s%s\n", width, list[i]->string, report_text(list[i], "display_name"),
+               is_built(list[i]) ? "" : " (not built yet)");
     }
+    if (count > at) printf("\n%d more are known, but not built yet: nodus nodes --all\n", count - at);
     free(list);
 }
 
@@ -105,6 +114,7 @@ static void show_outputs(const cJSON *node)
 static void show_node(const cJSON *node)
 {
     printf("%s (%s), %s\n", node->string, report_text(node, "display_name"), report_text(node, "category"));
+    if (!is_built(node)) puts("Known, not built yet: workflows with it convert, but do not run.");
     if (*report_text(node, "description")) printf("%s\n", report_text(node, "description"));
     puts("\nInputs");
     show_group(node, "required", false);
@@ -118,7 +128,7 @@ static void show_node(const cJSON *node)
 static int unknown_node(NodusEngine *engine, const char *name)
 {
     char *text = NULL;
-    nodus_error_free(nodus_engine_nodes(engine, NULL, &text));
+    nodus_error_free(nodus_engine_known_nodes(engine, &text));
     cJSON *all = text ? cJSON_Parse(text) : NULL;
     const char **names = need(calloc((size_t)cJSON_GetArraySize(all) + 1, sizeof *names));
     const cJSON *node;
@@ -137,7 +147,8 @@ static int show_nodes(const Options *options, NodusEngine *engine)
 {
     const char *name = options->words.count ? options->words.item[0] : NULL;
     char *text = NULL;
-    NodusStatus status = nodus_engine_nodes(engine, name, &text);
+    const bool known = !name && (options->all || !options->json); /* the table counts what it does not show */
+    NodusStatus status = known ? nodus_engine_known_nodes(engine, &text) : nodus_engine_nodes(engine, name, &text);
     if (status) return refuse_status(status);
     cJSON *nodes = options->json && !name ? NULL : cJSON_Parse(text);
     const cJSON *one = name ? cJSON_GetObjectItemCaseSensitive(nodes, name) : NULL;
@@ -145,7 +156,7 @@ static int show_nodes(const Options *options, NodusEngine *engine)
     if (name && !one) code = unknown_node(engine, name);
     else if (options->json) puts(text);
     else if (name) show_node(one);
-    else show_table(nodes);
+    else show_table(nodes, !options->all);
     cJSON_Delete(nodes);
     nodus_free(text);
     return code;

@@ -13,8 +13,11 @@ typedef enum CommandBit {
     NODES = 8,
     BENCH = 16,
     OTHER = 32,
-    ENGINE = MAKE | RUN | CHECK | NODES, /* those with the folders of an engine */
-    ALL = ENGINE | BENCH | OTHER
+    CONVERT = 64,
+    INSPECT = 128,
+    WHY = 256,
+    ENGINE = MAKE | RUN | CHECK | NODES | CONVERT | WHY, /* those with the folders of an engine */
+    ALL = ENGINE | BENCH | INSPECT | OTHER
 } CommandBit;
 
 typedef struct TextList {
@@ -32,9 +35,9 @@ typedef struct Options {
     double cfg, denoise;
     bool cfg_given, denoise_given, size_given;
     /* a run */
-    TextList set, only, dump, sweep;
-    const char *script, *events, *noise_compat;
-    bool seed_given, seed_random, strict, no_cache, disable_metadata, png_fast, print_passes;
+    TextList set, only, dump, sweep, force;
+    const char *script, *events, *noise_compat, *previews;
+    bool fill_defaults, seed_given, seed_random, strict, no_cache, no_disk_cache, disable_metadata, png_fast, print_passes;
     uint64_t seed;
     double timeout;
     /* the machine */

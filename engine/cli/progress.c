@@ -9,7 +9,7 @@
 
 #define REDRAW_SECONDS 0.05
 #define LONG_SECONDS   60.0
-enum { DEFAULT_COLUMNS = 80, LONGEST_BAR = 30, LEAST_COLUMNS = 20, FEW_STEPS = 8, SMALL_SIDE = 128, FIGURES_WIDTH = 38 };
+enum { DEFAULT_COLUMNS = 80, LONGEST_BAR = 30, LEAST_COLUMNS = 20, FEW_STEPS = 8, SMALL_SIDE = 128, FIGURES_WIDTH = 46 };
 
 double progress_clock(void)
 {
@@ -34,6 +34,8 @@ void progress_begin(Progress *progress, const Options *options)
     *progress = (Progress){.options = options, .eta = -1};
     progress->bar = capable && !options->quiet && !options->json;
     progress->colour = progress->bar && !(plain && *plain);
+    const char *wanted = options->previews ? options->previews : "auto";
+    progress->previews = progress->colour && preview_possible() && strcmp(wanted, "none") != 0;
     progress->columns = terminal_columns();
 }
 
@@ -45,28 +47,55 @@ static void clock_text(double seconds, char out[24])
     else snprintf(out, 24, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
-/* "12/20  5.9 it/s  0:01 left"; before the first step what is expected. */
+/* "  1.2 GB": the memory of this process, without the pages of mapped files; empty when the system does not tell. */
+static void memory_text(char *out, size_t room)
+{
+    FILE *file = fopen("/proc/self/statm", "re");
+    unsigned long long all, resident, shared;
+    *out = '\0';
+    if (file && fscanf(file, "%llu %llu %llu", &all, &resident, &shared) == 3 && resident >= shared) {
+        const double bytes = (double)(resident - shared) * (double)sysconf(_SC_PAGESIZE);
+        if (bytes < 1e9) snprintf(out, room, "  %.0f MB", bytes * 1e-6);
+        else snprintf(out, room, "  %.1f GB", bytes * 1e-9);
+    }
+    if (file) fclose(file);
+}
+
+/* "12/20  5.9 it/s  0:01 left  1.2 GB"; before the first step what is expected. */
 static void figures(const Progress *progress, char *out, size_t room)
 {
-    char left[24] = "", rate[32] = "", eta[40] = "";
+    char left[24] = "", rate[32] = "", eta[40] = "", memory[32];
     const double seconds = progress_clock() - progress->begun;
     if (progress->eta >= 1) {
         clock_text(progress->eta, left);
         snprintf(eta, sizeof eta, "  about %s left", left);
     }
+    memory_text(memory, sizeof memory);
     if (progress->value <= 0) {
-        snprintf(out, room, "starting%s", eta);
+        snprintf(out, room, "starting%s%s", eta, memory);
         return;
     }
     const double per_second = seconds > 0 ? progress->value / seconds : 0;
     if (per_second >= 1) snprintf(rate, sizeof rate, "  %.1f it/s", per_second);
     else if (per_second > 0) snprintf(rate, sizeof rate, "  %.1f s/it", 1 / per_second);
-    snprintf(out, room, "%.0f/%.0f%s%s", progress->value, progress->max, rate, progress->value < progress->max ? eta : "");
+    snprintf(out, room, "%.0f/%.0f%s%s%s", progress->value, progress->max, rate, progress->value < progress->max ? eta : "",
+             memory);
+}
+
+/* The cursor goes up to where the preview begins, so that both are drawn over what is there. */
+static void draw_preview(Progress *progress)
+{
+    if (!progress->preview.lines) return;
+    if (progress->drawn_lines) fprintf(stderr, "\r\033[%dA", progress->drawn_lines);
+    else fputs("\r\033[K", stderr);
+    preview_draw(&progress->preview);
+    progress->drawn_lines = progress->preview.lines;
 }
 
 static void draw(Progress *progress)
 {
     char line[512], numbers[128] = "";
+    draw_preview(progress);
     if (progress->max > 0) figures(progress, numbers, sizeof numbers);
     const int taken =
         strlen(numbers) > FIGURES_WIDTH ? (int)strlen(numbers) : FIGURES_WIDTH;  /* so that the bar keeps its length */
@@ -86,8 +115,17 @@ static void draw(Progress *progress)
 
 void progress_hide(Progress *progress)
 {
-    if (progress->drawn) fputs("\r\033[K", stderr);
+    if (progress->drawn && progress->drawn_lines) fprintf(stderr, "\r\033[%dA\033[J", progress->drawn_lines);
+    else if (progress->drawn) fputs("\r\033[K", stderr);
     progress->drawn = false;
+    progress->drawn_lines = 0;
+}
+
+void progress_preview(Progress *progress, const uint8_t *rgb, int width, int height)
+{
+    const int lines = progress->preview.lines;
+    preview_set(&progress->preview, rgb, width, height);
+    if (lines && lines != progress->preview.lines) progress_hide(progress);
 }
 
 void progress_node(Progress *progress, const char *title)
@@ -96,6 +134,7 @@ void progress_node(Progress *progress, const char *title)
     progress->begun = progress_clock();
     progress->value = progress->max = 0;
     progress->eta = -1;
+    progress->preview.lines = 0;
     if (progress->bar) draw(progress);
 }
 

@@ -87,6 +87,12 @@ static void print_pass(void *user, const char *pass, const char *text)
     fprintf(stderr, "after %s:\n%s\n", pass, text);
 }
 
+static void warn(void *user, const char *text)
+{
+    (void)user;
+    say("warning: %s", text);
+}
+
 static int open_engine(Session *session)
 {
     const Options *options = session->options;
@@ -105,6 +111,8 @@ static int open_engine(Session *session)
         .system_models = NODUS_DATADIR "/nodus/models",
         .cache_directory = session->cache,
         .no_cache = options->no_cache,
+        .no_disk_cache = options->no_disk_cache,
+        .warn = warn,
         .print_pass = options->print_passes ? print_pass : NULL,
     };
     interrupt_block();
@@ -199,12 +207,15 @@ int session_run(Session *session, const Prompt *prompt)
         .disable_metadata = options->disable_metadata,
         .png_fast = options->png_fast,
         .outputs_only = options->events,
+        .previews = session->show.progress.previews,
         .timeout = options->timeout,
         .noise_compat = options->noise_compat,
         .dumps = dumps.item,
         .dump_count = dumps.count,
         .only = options->only.item,
         .only_count = options->only.count,
+        .force = options->force.item,
+        .force_count = options->force.count,
         .set = edits,
         .set_count = options->set.count + prompt->edit_count,
         .seed_given = options->seed_given,

@@ -153,10 +153,24 @@ static void show_finished(Show *show, const NodusEvent *event)
     cJSON_Delete(whole);
 }
 
+/* Named as in the lines of report.c. */
+static void show_error(const NodusEvent *event)
+{
+    if (!event->node) {
+        say("error: %s", event->message);
+        return;
+    }
+    const bool titled = event->title && *event->title && strcmp(event->title, event->class_type) != 0;
+    say("error: node %s%s%s%s (%s): %s", event->node, titled ? " \"" : "", titled ? event->title : "", titled ? "\"" : "",
+        event->class_type, event->message);
+}
+
 static void show_to_people(Show *show, const NodusEvent *event)
 {
     Progress *progress = &show->progress;
     if (event->kind == NODUS_EVENT_PROGRESS) {
+        if (event->preview && progress->previews)
+            progress_preview(progress, event->preview, event->preview_width, event->preview_height);
         progress_step(progress, event->value, event->max, event->eta);
         return;
     }
@@ -171,7 +185,7 @@ static void show_to_people(Show *show, const NodusEvent *event)
     case NODUS_EVENT_CACHED:
         if (event->ui_json) show_result(show, event->ui_json, " (unchanged, from before)");
         break;
-    case NODUS_EVENT_ERROR: say("error: node %s (%s): %s", event->node, event->class_type, event->message); break;
+    case NODUS_EVENT_ERROR: show_error(event); break;
     case NODUS_EVENT_WARNING:
         if (event->node) say("warning: node %s: %s", event->node, event->message);
         else say("warning: %s", event->message);

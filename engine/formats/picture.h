@@ -17,9 +17,14 @@ NodusStatus picture_read(const char *path, Picture *out);
 NodusStatus picture_decode(const char *name, const uint8_t *data, size_t size, Picture *out);
 void picture_free(Picture *picture);
 
+/* What the header tells, 0 where it is open; alpha: 0 or 1, −1 open. Nothing is decoded. */
+typedef struct PictureSize {
+    int width, height, frames, alpha;
+} PictureSize;
+PictureSize picture_size(const char *path);
+PictureSize picture_size_of(const uint8_t *data, size_t size);
+
 typedef struct PictureText { const char *key, *value; } PictureText; /* tEXt chunks, Latin-1, before IDAT */
 /* PNG: `channels` 1, 3 or 4; `level` 0…9; fast: level 1, filter "up", RLE. Memory: `out` is freed with memory_free. */
 NodusStatus png_encode(const uint8_t *pixels, int width, int height, int channels, int level, bool fast, const PictureText *texts, int text_count, uint8_t **out, size_t *size);
-/* The tEXt value of `key` in a PNG file, or NULL: embedded workflows. The caller frees with memory_free. */
-NodusStatus png_text(const char *name, const uint8_t *data, size_t size, const char *key, char **out);
 #endif

@@ -3,12 +3,10 @@
  * One idea: libpng reports errors by longjmp, so everything that has to survive one lives in a struct of the caller; the
  * functions with setjmp have no locals that matter afterwards. libpng allocates through us, so that running out of memory is told
  * apart from a bad file. */
-#define png_text png_text_entry /* libpng's struct; the name is our function's */
-#include <png.h>
-#undef png_text
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
 #include "engine/formats/picture_formats.h"
+#include <png.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
@@ -143,43 +141,6 @@ NodusStatus png_decode(const uint8_t *data, size_t size, size_t most_pixels, Pic
     return status;
 }
 
-static bool read_texts(Png *self)
-{
-    if (setjmp(png_jmpbuf(self->png))) return false;
-    png_read_info(self->png, self->info); /* up to the pixels */
-    return true;
-}
-
-/* tEXt and zTXt are Latin-1, of which every character is a code point below 256; iTXt is UTF-8. */
-static char *text_copy(const png_text_entry *text)
-{
-    if (text->compression > PNG_TEXT_COMPRESSION_zTXt) return memory_text_n(text->text, text->itxt_length);
-    char *copy = memory_array(text->text_length + 1, 2), *to = copy;
-    for (size_t i = 0; copy && i < text->text_length; i++) {
-        const uint8_t c = (uint8_t)text->text[i];
-        if (c < 0x80) *to++ = (char)c;
-        else {
-            *to++ = (char)(0xc0 | c >> 6);
-            *to++ = (char)(0x80 | (c & 63));
-        }
-    }
-    return copy;
-}
-
-NodusStatus png_text(const char *name, const uint8_t *data, size_t size, const char *key, char **out)
-{
-    *out = NULL;
-    Png self = {.data = data, .size = size};
-    const bool done = reader_open(&self) && read_texts(&self) && !self.out_of_memory; /* libpng would leave the text out */
-    NodusStatus status = done ? NULL : png_status(&self);
-    png_textp texts = NULL;
-    const int count = status ? 0 : png_get_text(self.png, self.info, &texts, NULL);
-    for (int i = 0; i < count && !*out && !status; i++)
-        if (texts[i].key && !strcmp(texts[i].key, key) && !(*out = text_copy(&texts[i]))) status = status_memory();
-    png_destroy_read_struct(&self.png, &self.info, NULL);
-    return status ? nodus_error_prefix(status, "picture '%s'", name) : NULL;
-}
-
 /* ---- Writing --------------------------------------------------------------------------------------------------------- */
 
 static void png_write_bytes(png_structp png, png_bytep from, size_t size)
@@ -206,7 +167,7 @@ typedef struct PngImage {
     const uint8_t *pixels;
     int width, height, channels, level;
     bool fast;
-    png_text_entry *texts;
+    png_text *texts;
     int text_count;
 } PngImage;
 
@@ -241,11 +202,11 @@ static NodusStatus check_image(int width, int height, int channels, int level, c
 }
 
 /* libpng wants pointers to text that it does not write to. */
-static png_text_entry *text_table(const PictureText *texts, int count)
+static png_text *text_table(const PictureText *texts, int count)
 {
-    png_text_entry *table = memory_array((size_t)count, sizeof *table);
+    png_text *table = memory_array((size_t)count, sizeof *table);
     for (int i = 0; table && i < count; i++)
-        table[i] = (png_text_entry){.compression = PNG_TEXT_COMPRESSION_NONE,
+        table[i] = (png_text){.compression = PNG_TEXT_COMPRESSION_NONE,
                                     .key = (char *)(uintptr_t)texts[i].key,
                                     .text = (char *)(uintptr_t)texts[i].value,
                                     .text_length = strlen(texts[i].value)};

@@ -115,26 +115,13 @@ static NodusStatus first_option(NodusCall *call, const NodusInput *input, const 
 static NodusStatus put_default(NodusCall *call, const NodusInput *input, void *to)
 {
     switch (input->kind) {
-    case NODUS_INT:
-        *(int64_t *)to = input->as.i.def;
-        break;
-    case NODUS_SEED:
-        *(uint64_t *)to = input->as.u.def;
-        break;
-    case NODUS_FLOAT:
-        *(double *)to = input->as.f.def;
-        break;
-    case NODUS_BOOLEAN:
-        *(bool *)to = input->as.b;
-        break;
-    case NODUS_STRING:
-        *(const char **)to = input->as.s.def ? input->as.s.def : "";
-        break;
-    case NODUS_COMBO:
-        *(const char **)to = input->as.c.def;
-        return input->as.c.def ? NULL : first_option(call, input, to);
-    default:
-        break; /* a link that is not given is NULL */
+    case NODUS_INT: *(int64_t *)to = input->as.i.def; break;
+    case NODUS_SEED: *(uint64_t *)to = input->as.u.def; break;
+    case NODUS_FLOAT: *(double *)to = input->as.f.def; break;
+    case NODUS_BOOLEAN: *(bool *)to = input->as.b; break;
+    case NODUS_STRING: *(const char **)to = input->as.s.def ? input->as.s.def : ""; break;
+    case NODUS_COMBO: *(const char **)to = input->as.c.def; return input->as.c.def ? NULL : first_option(call, input, to);
+    default: break; /* a link that is not given is NULL */
     }
     return NULL;
 }
@@ -142,23 +129,28 @@ static NodusStatus put_default(NodusCall *call, const NodusInput *input, void *t
 static NodusStatus put_value(const NodusInput *input, NodusValue *value, void *to)
 {
     switch (input->kind) {
-    case NODUS_INT:
-        return put_int(input, value, to);
-    case NODUS_SEED:
-        return put_seed(input, value, to);
-    case NODUS_FLOAT:
-        return put_float(input, value, to);
-    case NODUS_BOOLEAN:
-        return put_boolean(input, value, to);
+    case NODUS_INT: return put_int(input, value, to);
+    case NODUS_SEED: return put_seed(input, value, to);
+    case NODUS_FLOAT: return put_float(input, value, to);
+    case NODUS_BOOLEAN: return put_boolean(input, value, to);
     case NODUS_STRING:
-    case NODUS_COMBO:
-        return put_string(input, value, to);
-    case NODUS_LINK:
-        return put_link(input, value, to);
-    default:
-        *(NodusValue **)to = value;
-        return NULL;
+    case NODUS_COMBO: return put_string(input, value, to);
+    case NODUS_LINK: return put_link(input, value, to);
+    default: *(NodusValue **)to = value; return NULL;
     }
+}
+
+/* Where the values would come from. */
+static NodusStatus put_raw(NodusCall *call, const NodusList *list, uint32_t index, void *to)
+{
+    const Bind *bind = &call->node->bind[index];
+    if (bind->kind == BIND_NONE) return NULL;
+    NodusRawLink *link = nodus_alloc(call, sizeof *link);
+    if (!link) return status_memory();
+    *link = (NodusRawLink){.list = *list, .slot = bind->slot};
+    *(bind->kind == BIND_LINK ? &link->node : &link->name) = bind->name;
+    *(const NodusRawLink **)to = link;
+    return NULL;
 }
 
 /* Every value of a whole list must have the input's type. */
@@ -178,6 +170,7 @@ NodusStatus args_fill(NodusCall *call, const CallInputs *inputs, uint32_t index,
         const NodusList *list = &inputs->list[i];
         void *to = field(args, input);
         if (input->kind == NODUS_HIDDEN) NODUS_TRY(put_hidden(call, input, to));
+        else if (input->flags & NODUS_RAW_LINK) NODUS_TRY(put_raw(call, list, i, to));
         else if (!(inputs->given >> i & 1)) NODUS_TRY(input->flags & NODUS_WHOLE_LIST ? NULL : put_default(call, input, to));
         else if (input->flags & NODUS_WHOLE_LIST) NODUS_TRY(put_list(input, list, to));
         else if (!list->count) NODUS_TRY(put_default(call, input, to));
@@ -189,19 +182,30 @@ NodusStatus args_fill(NodusCall *call, const CallInputs *inputs, uint32_t index,
 void args_literals(const Node *node, CallInputs *inputs)
 {
     inputs->given = 0;
+    inputs->extra = NULL;
     for (uint32_t i = 0; i < node->def->input_count; i++) {
-        if (node->bind[i].kind != BIND_LITERAL) continue;
+        inputs->list[i] = (NodusList){0};
+        if (node->bind[i].kind != BIND_LITERAL || node->def->inputs[i].kind == NODUS_LINK) continue;
         inputs->given |= 1ull << i;
         inputs->list[i] = (NodusList){&node->bind[i].value, 1};
     }
 }
 
+/* The list that counts for how often the function is called, or NULL: of a raw link only its place does. */
+static const NodusList *mapped_list(const Node *node, const CallInputs *inputs, uint32_t bind)
+{
+    const uint32_t declared = node->def->input_count;
+    if (bind >= declared) return inputs->extra ? &inputs->extra[bind - declared] : NULL;
+    if (!(inputs->given >> bind & 1) || (node->def->inputs[bind].flags & NODUS_RAW_LINK)) return NULL;
+    return &inputs->list[bind];
+}
+
 bool args_blocked(const Node *node, const CallInputs *inputs, uint32_t index, const char **message)
 {
     const bool whole = node->def->flags & NODUS_TAKES_LISTS;
-    for (uint32_t i = 0; i < node->def->input_count; i++) {
-        const NodusList *list = &inputs->list[i];
-        if (!(inputs->given >> i & 1) || !list->count) continue;
+    for (uint32_t i = 0; i < node->binds; i++) {
+        const NodusList *list = mapped_list(node, inputs, i);
+        if (!list || !list->count) continue;
         const uint32_t first = whole ? 0 : index < list->count ? index : list->count - 1;
         for (uint32_t k = first; k < (whole ? list->count : first + 1); k++) {
             if (list->item[k]->kind != VALUE_BLOCKER) continue;
@@ -216,10 +220,11 @@ uint32_t args_calls(const Node *node, const CallInputs *inputs)
 {
     if (node->def->flags & NODUS_TAKES_LISTS) return 1;
     uint32_t calls = 1;
-    for (uint32_t i = 0; i < node->def->input_count; i++) {
-        if (!(inputs->given >> i & 1)) continue;
-        if (!inputs->list[i].count) return 0; /* an empty list: nothing to do */
-        if (inputs->list[i].count > calls) calls = inputs->list[i].count;
+    for (uint32_t i = 0; i < node->binds; i++) {
+        const NodusList *list = mapped_list(node, inputs, i);
+        if (!list) continue;
+        if (!list->count) return 0; /* an empty list: nothing to do */
+        if (list->count > calls) calls = list->count;
     }
     return calls;
 }

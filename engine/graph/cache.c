@@ -8,13 +8,19 @@
  * lock alone. */
 #include "engine/graph/cache.h"
 #include "engine/base/memory.h"
+#include "engine/graph/disk.h"
 #include "engine/graph/hashmap.h"
+#include "engine/graph/signature.h"
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
 
-enum { WAIT_NANOSECONDS = 20000000 /* between looks at the cancel token */ };
+enum {
+    WAIT_NANOSECONDS = 20000000, /* between looks at the cancel token */
+    READ_AHEAD_SHARE = 2,        /* of the budget may be pinned before a look-up leaves values on disk */
+    UNPACKED = 2                 /* a value takes so many times its file, as a rule at most */
+};
 
 typedef struct Chunk {
     Cache *cache;
@@ -29,7 +35,9 @@ typedef struct Chunk {
 struct CacheEntry {
     Hash128 signature;
     Result *result; /* NULL while it is being made */
+    size_t bytes;   /* that it holds, shared ones included */
     int pins;       /* users; each pins all chunks */
+    bool forgotten; /* out of the map; goes with its last user */
     Chunk **chunk;  /* the first is the entry's own */
     size_t chunks;
 };
@@ -39,6 +47,7 @@ struct Cache {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* a claim was published or abandoned */
     Budget *budget;
+    Disk *disk; /* NULL: none */
     bool keep;
     HashMap entries, chunks;
     CacheCounters counters;
@@ -59,6 +68,11 @@ NodusStatus cache_new(Budget *budget, bool keep, Cache **out)
     cache->keep = keep;
     *out = cache;
     return NULL;
+}
+
+void cache_use_disk(Cache *cache, Disk *disk)
+{
+    cache->disk = disk;
 }
 
 /* ---- Forgetting ---------------------------------------------------------------------------------------------------- */
@@ -146,87 +160,7 @@ void cache_free(Cache *cache)
     memory_free(cache);
 }
 
-/* ---- Claiming ------------------------------------------------------------------------------------------------------ */
-
-/* Pins all chunks of an entry, or none: false when one of them is being evicted. Cache locked. */
-static bool entry_pin(Cache *cache, CacheEntry *entry)
-{
-    for (size_t i = 0; i < entry->chunks; i++) {
-        if (budget_pin(cache->budget, entry->chunk[i]->budget)) continue;
-        while (i--) budget_unpin(cache->budget, entry->chunk[i]->budget);
-        return false;
-    }
-    entry->pins++;
-    return true;
-}
-
-CacheEntry *cache_lookup(Cache *cache, Hash128 signature)
-{
-    pthread_mutex_lock(&cache->lock);
-    CacheEntry *entry = hashmap_get(&cache->entries, signature);
-    if (entry && (!entry->result || !entry_pin(cache, entry))) entry = NULL;
-    cache->counters.hits += entry != NULL;
-    pthread_mutex_unlock(&cache->lock);
-    return entry;
-}
-
-NodusStatus cache_claim(Cache *cache, Hash128 signature, CacheClaim *claim, CacheEntry **entry)
-{
-    NodusStatus status = NULL;
-    pthread_mutex_lock(&cache->lock);
-    CacheEntry *known = hashmap_get(&cache->entries, signature);
-    *entry = NULL;
-    if (known && !known->result) {
-        *claim = CACHE_WAIT;
-    } else if (known && entry_pin(cache, known)) {
-        *claim = CACHE_HIT;
-        *entry = known;
-        cache->counters.hits++;
-    } else { /* an entry that is being evicted is replaced in the map; its eviction leaves ours alone */
-        *claim = CACHE_MINE;
-        CacheEntry *made = memory_alloc(sizeof *made);
-        if (made) made->signature = signature;
-        if (made && hashmap_put(&cache->entries, signature, made)) {
-            *entry = made;
-        } else {
-            memory_free(made);
-            status = status_memory();
-        }
-    }
-    pthread_mutex_unlock(&cache->lock);
-    return status;
-}
-
-void cache_abandon(Cache *cache, CacheEntry *entry)
-{
-    pthread_mutex_lock(&cache->lock);
-    for (size_t i = 0; i < entry->chunks; i++) /* those that cache_publish pinned */
-        if (entry->chunk[i]->budget) budget_unpin(cache->budget, entry->chunk[i]->budget);
-    entry_forget(cache, entry, NULL);
-    pthread_cond_broadcast(&cache->changed);
-    pthread_mutex_unlock(&cache->lock);
-    entry_free(entry);
-}
-
-void cache_wait(Cache *cache, Hash128 signature, const Cancel *cancel)
-{
-    pthread_mutex_lock(&cache->lock);
-    for (;;) {
-        const CacheEntry *entry = hashmap_get(&cache->entries, signature);
-        if (!entry || entry->result || atomic_load(&cancel->set)) break;
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += WAIT_NANOSECONDS;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_nsec -= 1000000000;
-            until.tv_sec++;
-        }
-        pthread_cond_timedwait(&cache->changed, &cache->lock, &until);
-    }
-    pthread_mutex_unlock(&cache->lock);
-}
-
-/* ---- Publishing ---------------------------------------------------------------------------------------------------- */
+/* ---- Filling an entry ---------------------------------------------------------------------------------------------- */
 
 static Hash128 key_of(const void *identity)
 {
@@ -294,13 +228,22 @@ static NodusStatus hold_chunks(Cache *cache, CacheEntry *entry, const NodusAccou
     return status;
 }
 
-NodusStatus cache_publish(Cache *cache, CacheEntry *entry, Result *result)
+static size_t account_bytes(const NodusAccount *account)
+{
+    size_t bytes = account->own;
+    for (size_t i = 0; i < account->count; i++) bytes += account->item[i].bytes;
+    return bytes;
+}
+
+/* Puts a result into a claimed entry and accounts for it; on failure the claim is given up. */
+static NodusStatus fill(Cache *cache, CacheEntry *entry, Result *result)
 {
     NodusAccount account = {.seconds = result->seconds};
     NodusStatus status = result_account(result, &account);
     pthread_mutex_lock(&cache->publish);
     if (!status) status = hold_chunks(cache, entry, &account);
     pthread_mutex_unlock(&cache->publish);
+    const size_t bytes = account_bytes(&account);
     account_free(&account);
     if (status) {
         cache_abandon(cache, entry);
@@ -308,10 +251,157 @@ NodusStatus cache_publish(Cache *cache, CacheEntry *entry, Result *result)
     }
     pthread_mutex_lock(&cache->lock);
     entry->result = result_ref(result);
+    entry->bytes = bytes;
     entry->pins = 1;
-    cache->counters.published++;
     pthread_cond_broadcast(&cache->changed);
     pthread_mutex_unlock(&cache->lock);
+    return NULL;
+}
+
+/* ---- Claiming ------------------------------------------------------------------------------------------------------ */
+
+/* Pins all chunks of an entry, or none: false when one of them is being evicted. Cache locked. */
+static bool entry_pin(Cache *cache, CacheEntry *entry)
+{
+    for (size_t i = 0; i < entry->chunks; i++) {
+        if (budget_pin(cache->budget, entry->chunk[i]->budget)) continue;
+        while (i--) budget_unpin(cache->budget, entry->chunk[i]->budget);
+        return false;
+    }
+    entry->pins++;
+    return true;
+}
+
+/* What memory knows of a signature; CACHE_MINE: nothing, and *entry is ours to fill (NULL when out of memory). Locked. */
+static CacheClaim claim(Cache *cache, Hash128 signature, CacheEntry **entry)
+{
+    CacheEntry *known = hashmap_get(&cache->entries, signature);
+    *entry = NULL;
+    if (known && !known->result) return CACHE_WAIT;
+    if (known && entry_pin(cache, known)) {
+        *entry = known;
+        cache->counters.hits++;
+        return CACHE_HIT;
+    }
+    /* an entry that is being evicted is replaced in the map; its eviction leaves ours alone */
+    CacheEntry *made = memory_alloc(sizeof *made);
+    if (made) made->signature = signature;
+    if (made && hashmap_put(&cache->entries, signature, made)) *entry = made;
+    else memory_free(made);
+    return CACHE_MINE;
+}
+
+static bool on_disk(Cache *cache, Hash128 signature)
+{
+    return cache->disk && (signature.low & SIGNATURE_KEPT) && disk_has(cache->disk, signature);
+}
+
+/* Fills a claimed entry from the disk; when it cannot, the claim is given up. The value is read outside of the lock. */
+static bool fill_from_disk(Cache *cache, CacheEntry *entry)
+{
+    Result *result = disk_get(cache->disk, entry->signature);
+    if (!result) {
+        cache_abandon(cache, entry);
+        return false;
+    }
+    NodusStatus status = fill(cache, entry, result); /* on failure it has given up the claim */
+    result_unref(result);
+    nodus_error_free(status);
+    return !status;
+}
+
+/* One attempt with the disk behind memory. *entry is NULL with CACHE_MINE when there is no memory. */
+static CacheClaim claim_through(Cache *cache, Hash128 signature, CacheEntry **entry)
+{
+    const bool maybe = on_disk(cache, signature);
+    pthread_mutex_lock(&cache->lock);
+    CacheClaim got = claim(cache, signature, entry);
+    pthread_mutex_unlock(&cache->lock);
+    if (got != CACHE_MINE || !maybe || !*entry) return got;
+    if (fill_from_disk(cache, *entry)) return CACHE_HIT;
+    pthread_mutex_lock(&cache->lock); /* the file was no good: now without it */
+    got = claim(cache, signature, entry);
+    pthread_mutex_unlock(&cache->lock);
+    return got;
+}
+
+/* A look-up plans: what it reads stays in memory until it is used, perhaps much later. So it leaves on disk what would crowd the
+ * budget; the node is then planned like others, and its claim, when it is about to run, finds the file. */
+static bool may_read_ahead(Cache *cache, Hash128 signature)
+{
+    const size_t pinned = budget_pinned(cache->budget), share = budget_limit(cache->budget) / READ_AHEAD_SHARE;
+    return pinned < share && disk_bytes(cache->disk, signature) < (share - pinned) / UNPACKED;
+}
+
+CacheEntry *cache_lookup(Cache *cache, Hash128 signature)
+{
+    pthread_mutex_lock(&cache->lock);
+    CacheEntry *entry = hashmap_get(&cache->entries, signature);
+    const bool known = entry;
+    if (entry && (!entry->result || !entry_pin(cache, entry))) entry = NULL;
+    cache->counters.hits += entry != NULL;
+    pthread_mutex_unlock(&cache->lock);
+    if (known || !on_disk(cache, signature) || !may_read_ahead(cache, signature)) return entry;
+    const CacheClaim got = claim_through(cache, signature, &entry);
+    if (got == CACHE_HIT) return entry;
+    if (got == CACHE_MINE && entry) cache_abandon(cache, entry);
+    return NULL;
+}
+
+NodusStatus cache_claim(Cache *cache, Hash128 signature, CacheClaim *got, CacheEntry **entry)
+{
+    *got = claim_through(cache, signature, entry);
+    return *got == CACHE_MINE && !*entry ? status_memory() : NULL;
+}
+
+CachePlace cache_place(Cache *cache, Hash128 signature)
+{
+    pthread_mutex_lock(&cache->lock);
+    const CacheEntry *entry = hashmap_get(&cache->entries, signature);
+    const bool there = entry && entry->result;
+    pthread_mutex_unlock(&cache->lock);
+    return there ? CACHE_MEMORY : on_disk(cache, signature) ? CACHE_DISK : CACHE_NOWHERE;
+}
+
+void cache_abandon(Cache *cache, CacheEntry *entry)
+{
+    pthread_mutex_lock(&cache->lock);
+    for (size_t i = 0; i < entry->chunks; i++) /* those that cache_publish pinned */
+        if (entry->chunk[i]->budget) budget_unpin(cache->budget, entry->chunk[i]->budget);
+    entry_forget(cache, entry, NULL);
+    pthread_cond_broadcast(&cache->changed);
+    pthread_mutex_unlock(&cache->lock);
+    entry_free(entry);
+}
+
+void cache_wait(Cache *cache, Hash128 signature, const Cancel *cancel)
+{
+    pthread_mutex_lock(&cache->lock);
+    for (;;) {
+        const CacheEntry *entry = hashmap_get(&cache->entries, signature);
+        if (!entry || entry->result || atomic_load(&cancel->set)) break;
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += WAIT_NANOSECONDS;
+        if (until.tv_nsec >= 1000000000) {
+            until.tv_nsec -= 1000000000;
+            until.tv_sec++;
+        }
+        pthread_cond_timedwait(&cache->changed, &cache->lock, &until);
+    }
+    pthread_mutex_unlock(&cache->lock);
+}
+
+/* ---- Publishing and letting go ------------------------------------------------------------------------------------- */
+
+NodusStatus cache_publish(Cache *cache, CacheEntry *entry, Result *result)
+{
+    NODUS_TRY(fill(cache, entry, result));
+    pthread_mutex_lock(&cache->lock);
+    cache->counters.published++;
+    pthread_mutex_unlock(&cache->lock);
+    if (cache->disk && !result->local && (entry->signature.low & SIGNATURE_KEPT))
+        disk_put(cache->disk, entry->signature, result, entry->bytes);
     return NULL;
 }
 
@@ -320,10 +410,28 @@ void cache_release(Cache *cache, CacheEntry *entry)
     if (!entry) return;
     pthread_mutex_lock(&cache->lock);
     for (size_t i = 0; i < entry->chunks; i++) budget_unpin(cache->budget, entry->chunk[i]->budget);
-    const bool gone = --entry->pins == 0 && !cache->keep;
+    const bool gone = --entry->pins == 0 && (!cache->keep || entry->forgotten);
     if (gone) entry_forget(cache, entry, NULL);
     pthread_mutex_unlock(&cache->lock);
     if (gone) entry_free(entry);
+}
+
+void cache_forget(Cache *cache, Hash128 signature)
+{
+    pthread_mutex_lock(&cache->lock);
+    CacheEntry *entry = hashmap_get(&cache->entries, signature);
+    if (entry && !entry->result) entry = NULL; /* it is being made: as new as can be */
+    const bool gone = entry && !entry->pins && entry_pin(cache, entry);
+    if (gone) {
+        for (size_t i = 0; i < entry->chunks; i++) budget_unpin(cache->budget, entry->chunk[i]->budget);
+        entry_forget(cache, entry, NULL);
+    } else if (entry) {
+        entry->forgotten = true;
+        hashmap_remove(&cache->entries, signature);
+    }
+    pthread_mutex_unlock(&cache->lock);
+    if (gone) entry_free(entry);
+    if (cache->disk && (signature.low & SIGNATURE_KEPT)) disk_forget(cache->disk, signature);
 }
 
 Result *cache_result(const CacheEntry *entry)

@@ -5,12 +5,14 @@
 #include "engine/graph/args.h"
 #include "engine/graph/check.h"
 #include "engine/graph/filehash.h"
+#include "engine/graph/manifest.h"
 #include "engine/graph/rates.h"
 #include "engine/graph/run.h"
 #include <stdio.h>
 #include <string.h>
 
 enum { SMALL_ARGS = 512 /* bytes on the stack; larger structs are allocated */ };
+enum { LARGEST_PREVIEW = 2048 /* pixels a side */ };
 #define PROGRESS_SECONDS 0.05 /* at most 20 progress events a second */
 
 /* ---- Opening and closing ------------------------------------------------------------------------------------------- */
@@ -23,11 +25,13 @@ static void call_open(NodusCall *call, NodusEngine *engine, const Workflow *work
         .device = engine->device, .pool = engine->pool, .cancel = &never, .plans = engine->plans, .weights = engine->weights};
 }
 
-static void call_close(NodusCall *call)
+void call_close(NodusCall *call)
 {
     for (NodusText *text = call->texts; text; text = text->next) text_free(&text->text);
     math_clear(&call->math);
     arena_free(call->arena);
+    expand_free(call->graphs);
+    expand_free(call->expanded);
 }
 
 void *nodus_alloc(NodusCall *call, size_t bytes)
@@ -56,6 +60,8 @@ static NodusStatus with_args(NodusCall *call, const CallInputs *inputs, uint32_t
     _Alignas(16) char small[SMALL_ARGS];
     const size_t size = call->node->def->args_size;
     void *args = size <= SMALL_ARGS ? memset(small, 0, size) : nodus_alloc(call, size);
+    call->inputs = inputs;
+    call->index = index;
     NodusStatus status = args ? args_fill(call, inputs, index, args) : status_memory();
     if (!status) status = body(call, args, user);
     call_close(call);
@@ -91,7 +97,57 @@ NodusStatus call_fingerprint(NodusEngine *engine, const Workflow *workflow, cons
     return with_args(&call, &inputs, 0, fingerprint_body, hash);
 }
 
-static void open_in_run(NodusCall *call, NodusRun *run, const Node *node)
+typedef struct Forecast {
+    const NodusFacts *in;
+    NodusFacts *out;
+    NodusCost *cost;
+    Arena *arena; /* for the texts of `out` */
+} Forecast;
+
+static NodusStatus infer_body(NodusCall *call, const void *args, void *user)
+{
+    const Forecast *forecast = user;
+    NODUS_TRY(call->node->def->infer(call, args, forecast->in, forecast->out));
+    for (uint32_t s = 0; s < call->node->def->output_count; s++) /* a path that it found belongs to the call */
+        if (forecast->out[s].file && !(forecast->out[s].file = arena_text(forecast->arena, forecast->out[s].file)))
+            return status_memory();
+    return NULL;
+}
+
+static NodusStatus cost_body(NodusCall *call, const void *args, void *user)
+{
+    const Forecast *forecast = user;
+    return call->node->def->cost(call, args, forecast->in, forecast->cost);
+}
+
+NodusStatus call_infer(NodusEngine *engine, const Workflow *workflow, const Node *node, const CallInputs *inputs,
+                       const NodusFacts *in, NodusFacts *out, Result **values, Arena *arena)
+{
+    NodusCall call;
+    Execution execution = {.node = node};
+    Forecast forecast = {.in = in, .out = out, .arena = arena};
+    NODUS_TRY(result_new(node->def->output_count, &execution.result));
+    call_open(&call, engine, workflow, node);
+    call.execution = &execution;
+    NodusStatus status = with_args(&call, inputs, 0, infer_body, &forecast);
+    bool any = false;
+    for (uint32_t s = 0; s < execution.result->slots; s++) any |= execution.result->slot[s].count > 0;
+    call_execution_free(&execution);
+    if (!status && any) *values = execution.result;
+    else result_unref(execution.result);
+    return status;
+}
+
+NodusStatus call_cost(NodusEngine *engine, const Workflow *workflow, const Node *node, const CallInputs *inputs,
+                      const NodusFacts *in, NodusCost *out)
+{
+    NodusCall call;
+    Forecast forecast = {.in = in, .cost = out};
+    call_open(&call, engine, workflow, node);
+    return with_args(&call, inputs, 0, cost_body, &forecast);
+}
+
+void call_open_in_run(NodusCall *call, NodusRun *run, const Node *node)
 {
     call_open(call, run->engine, run->workflow, node);
     call->run = run;
@@ -112,218 +168,48 @@ NodusStatus call_wants(NodusRun *run, const Node *node, const CallInputs *inputs
         uint64_t these = 0;
         const char *message;
         if (args_blocked(node, inputs, i, &message)) continue;
-        open_in_run(&call, run, node);
+        call_open_in_run(&call, run, node);
         NODUS_TRY(with_args(&call, inputs, i, wants_body, &these));
         *wanted |= these;
     }
     return NULL;
 }
 
-/* ---- Executing ----------------------------------------------------------------------------------------------------- */
-
-static NodusStatus run_body(NodusCall *call, const void *args, void *user)
+/* The node that events name. */
+static const Node *shown(const Node *node)
 {
-    (void)user;
-    return call->node->def->run(call, args);
+    return node->visible ? node->visible : node;
 }
 
-/* Each call must give one value to each output that is no list. */
-static NodusStatus check_emitted(const Execution *execution, uint32_t calls)
+/* ---- Undeclared inputs --------------------------------------------------------------------------------------------- */
+
+NodusList call_list(const NodusCall *call, uint32_t bind)
 {
-    const NodusNode *def = execution->node->def;
-    for (uint32_t s = 0; s < def->output_count; s++) {
-        if ((def->outputs[s].flags & NODUS_OUT_LIST) || execution->result->slot[s].count == calls) continue;
-        return nodus_error(NODUS_ERROR_INTERNAL, "%s gave %s to its output %u (%s): please report this", def->name,
-                           execution->result->slot[s].count < calls ? "nothing" : "several values", s, def->outputs[s].type);
-    }
-    return NULL;
+    const Bind *of = &call->node->bind[bind];
+    const uint32_t declared = call->node->def->input_count;
+    if (of->kind == BIND_LITERAL) return (NodusList){&of->value, 1};
+    if (of->kind == BIND_NONE || !call->inputs || (bind >= declared && !call->inputs->extra)) return (NodusList){0};
+    return bind < declared ? call->inputs->list[bind] : call->inputs->extra[bind - declared];
 }
 
-/* What a blocked element gives: a blocker in every slot. Only the first in line tells the reason. */
-static NodusStatus emit_blocked(Execution *execution, const char *message)
+uint32_t nodus_extra_count(NodusCall *call)
 {
-    if (message) run_warn(execution->run, execution->node, message);
-    for (uint32_t s = 0; s < execution->result->slots; s++) {
-        NodusValue *value;
-        NODUS_TRY(value_text(VALUE_BLOCKER, NULL, &value));
-        NODUS_TRY(result_append(execution->result, s, value));
-    }
-    return NULL;
+    return call->node->binds - call->node->def->input_count;
 }
 
-static NodusStatus finish_ui(Execution *execution)
+const char *nodus_extra_name(NodusCall *call, uint32_t index)
 {
-    Text text = {0};
-    if (!execution->ui) return NULL;
-    text_char(&text, '{');
-    for (const UiKey *key = execution->ui; key; key = key->next) {
-        if (key != execution->ui) text_add(&text, ", ");
-        json_put_string(&text, key->key, false);
-        text_add(&text, ": [");
-        text_add(&text, text_get(&key->items));
-        text_char(&text, ']');
-        text.failed |= key->items.failed;
-    }
-    text_char(&text, '}');
-    return text_take(&text, &execution->result->ui);
+    return index < nodus_extra_count(call) ? call->node->extra[index] : NULL;
 }
 
-NodusStatus call_execute(Execution *execution, const CallInputs *inputs)
+NodusList nodus_extra_list(NodusCall *call, uint32_t index)
 {
-    NODUS_TRY(result_new(execution->node->def->output_count, &execution->result));
-    const uint32_t calls = args_calls(execution->node, inputs);
-    for (uint32_t i = 0; i < calls; i++) {
-        const char *message = NULL;
-        if (args_blocked(execution->node, inputs, i, &message)) {
-            NODUS_TRY(emit_blocked(execution, message));
-            continue;
-        }
-        NodusCall call;
-        open_in_run(&call, execution->run, execution->node);
-        call.execution = execution;
-        NODUS_TRY(with_args(&call, inputs, i, run_body, NULL));
-        NODUS_TRY(call_expect_end(execution));
-        NODUS_TRY(check_emitted(execution, i + 1));
-    }
-    return finish_ui(execution);
-}
-
-void call_execution_free(Execution *execution)
-{
-    for (UiKey *key = execution->ui, *next; key; key = next) {
-        next = key->next;
-        text_free(&key->items);
-        memory_free(key->key);
-        memory_free(key);
-    }
-    memory_free(execution->kind);
-}
-
-/* ---- Emitting ------------------------------------------------------------------------------------------------------ */
-
-/* Takes the value over, also on failure. */
-static NodusStatus emit(NodusCall *call, uint32_t slot, NodusValue *value)
-{
-    const NodusNode *def = call->node->def;
-    if (call->execution && slot < def->output_count &&
-        (value->kind == VALUE_BLOCKER || value->kind == VALUE_JSON ||
-         check_types_fit(value->type->name, def->outputs[slot].type) ||
-         (value->kind == VALUE_STRING && !strcmp(def->outputs[slot].type, "COMBO"))))
-        return result_append(call->execution->result, slot, value);
-    NodusStatus status = nodus_error(NODUS_ERROR_INTERNAL, "%s emits a %s into slot %u, which %s: please report this", def->name,
-                                     value->type->name, slot,
-                                     !call->execution           ? "is closed"
-                                     : slot < def->output_count ? "has another type"
-                                                                : "does not exist");
-    value_unref(value);
-    return status;
-}
-
-NodusStatus nodus_emit(NodusCall *call, uint32_t slot, const NodusType *type, void *payload)
-{
-    NodusValue *value;
-    NODUS_TRY(value_payload(type, payload, &value));
-    return emit(call, slot, value);
-}
-
-NodusStatus nodus_emit_tensor(NodusCall *call, uint32_t slot, const char *type, const NodusTensor *tensor)
-{
-    const NodusType *known = registry_type(call->engine->registry, type);
-    if (!known || !registry_is_tensor(known)) return nodus_error(NODUS_ERROR_INTERNAL, "%s is no type of tensors", type);
-    return nodus_emit(call, slot, known, nodus_tensor_ref(tensor));
-}
-
-NodusStatus nodus_emit_int(NodusCall *call, uint32_t slot, int64_t number)
-{
-    NodusValue *value;
-    NODUS_TRY(value_integer(number < 0, number < 0 ? 0 - (uint64_t)number : (uint64_t)number, false, &value));
-    return emit(call, slot, value);
-}
-
-NodusStatus nodus_emit_uint(NodusCall *call, uint32_t slot, uint64_t number)
-{
-    NodusValue *value;
-    NODUS_TRY(value_integer(false, number, true, &value));
-    return emit(call, slot, value);
-}
-
-NodusStatus nodus_emit_float(NodusCall *call, uint32_t slot, double number)
-{
-    NodusValue *value;
-    NODUS_TRY(value_float(number, &value));
-    return emit(call, slot, value);
-}
-
-NodusStatus nodus_emit_boolean(NodusCall *call, uint32_t slot, bool truth)
-{
-    NodusValue *value;
-    NODUS_TRY(value_boolean(truth, &value));
-    return emit(call, slot, value);
-}
-
-NodusStatus nodus_emit_string(NodusCall *call, uint32_t slot, const char *text)
-{
-    NodusValue *value;
-    NODUS_TRY(value_text(VALUE_STRING, text, &value));
-    return emit(call, slot, value);
-}
-
-NodusStatus nodus_emit_value(NodusCall *call, uint32_t slot, NodusValue *value)
-{
-    return emit(call, slot, value_ref(value));
-}
-
-NodusStatus nodus_block(NodusCall *call, uint32_t slot, const char *message)
-{
-    NodusValue *value;
-    NODUS_TRY(value_text(VALUE_BLOCKER, message, &value));
-    return emit(call, slot, value);
-}
-
-static UiKey *ui_key(Execution *execution, const char *name)
-{
-    UiKey **at = &execution->ui;
-    while (*at && strcmp((*at)->key, name)) at = &(*at)->next;
-    if (*at) return *at;
-    UiKey *key = memory_alloc(sizeof *key);
-    if (key) key->key = memory_text(name);
-    if (key && key->key) return *at = key;
-    memory_free(key);
-    return NULL;
-}
-
-NodusStatus nodus_ui(NodusCall *call, const char *key, const char *json)
-{
-    if (!call->execution) return nodus_error(NODUS_ERROR_INTERNAL, "nodus_ui is for running nodes only");
-    Json *parsed = NULL;
-    NodusStatus status = json_parse(json, strlen(json), &parsed); /* clients read it: one bad node must not break their stream */
-    json_free(parsed);
-    if (status) return nodus_error_prefix(status, "%s shows something that is no JSON under \"%s\"", call->node->class_type, key);
-    UiKey *entry = ui_key(call->execution, key);
-    if (!entry) return status_memory();
-    if (entry->items.length) text_add(&entry->items, ", ");
-    text_add(&entry->items, json);
-    return NULL;
-}
-
-NodusStatus nodus_expand(NodusCall *call, NodusGraph *children)
-{
-    (void)children;
-    return nodus_error(NODUS_ERROR_MISSING, "%s: nodes that expand are not part of this build yet", call->node->class_type);
-}
-
-NodusStatus nodus_emit_link(NodusCall *call, uint32_t slot, const char *child, uint32_t child_slot)
-{
-    (void)slot;
-    (void)child;
-    (void)child_slot;
-    return nodus_error(NODUS_ERROR_MISSING, "%s: nodes that expand are not part of this build yet", call->node->class_type);
-}
-
-NodusStatus nodus_defer(NodusCall *call, NodusPending **pending)
-{
-    *pending = NULL;
-    return nodus_error(NODUS_ERROR_MISSING, "%s: deferred results are not part of this build yet", call->node->class_type);
+    if (index >= nodus_extra_count(call)) return (NodusList){0};
+    NodusList list = call_list(call, call->node->def->input_count + index);
+    if (!list.count || (call->node->def->flags & NODUS_TAKES_LISTS)) return list;
+    list.item += call->index < list.count ? call->index : list.count - 1;
+    list.count = 1;
+    return list;
 }
 
 /* ---- Progress ------------------------------------------------------------------------------------------------------ */
@@ -349,7 +235,7 @@ NodusStatus nodus_expect(NodusCall *call, const char *kind, double flop)
     execution->flop = flop;
     execution->expected_at = file_clock();
     const double rate = rates_get(call->engine->rates, kind);
-    event_progress(&call->run->events, call->node, 0, 1, rate > 0 ? flop / rate : -1);
+    event_progress(&call->run->events, shown(call->node), 0, 1, rate > 0 ? flop / rate : -1, &(EventPreview){0});
     return NULL;
 }
 
@@ -362,14 +248,33 @@ static double estimate(const Execution *execution, double value, double max, dou
     return rate > 0 ? execution->flop / rate : -1;
 }
 
+/* [h, w, 3], 0…1, as bytes on the call's arena; anything else is no preview. NaN is black. */
+static NodusStatus preview_pixels(NodusCall *call, const NodusTensor *picture, EventPreview *out)
+{
+    const float *values;
+    *out = (EventPreview){0};
+    if (!picture || !call->run->options.previews || nodus_tensor_rank(picture) != 3 || nodus_tensor_dim(picture, 2) != 3)
+        return NULL;
+    const int64_t height = nodus_tensor_dim(picture, 0), width = nodus_tensor_dim(picture, 1);
+    if (height > LARGEST_PREVIEW || width > LARGEST_PREVIEW) return NULL;
+    NODUS_TRY(nodus_tensor_map_f32(&call->math, picture, &values));
+    uint8_t *rgb = nodus_alloc(call, (size_t)(height * width * 3));
+    if (!rgb) return status_memory();
+    for (int64_t i = 0; i < height * width * 3; i++)
+        rgb[i] = values[i] > 0 ? (uint8_t)(values[i] < 1 ? values[i] * 255 : 255) : 0;
+    *out = (EventPreview){rgb, (int)width, (int)height};
+    return NULL;
+}
+
 NodusStatus nodus_progress(NodusCall *call, double value, double max, const NodusTensor *preview)
 {
-    (void)preview; /* shown from step 2 on */
     Execution *execution = call->execution;
     if (!execution) return NULL;
     const double now = file_clock();
     if (value >= max || now - execution->reported_at >= PROGRESS_SECONDS) {
-        event_progress(&call->run->events, call->node, value, max, estimate(execution, value, max, now));
+        EventPreview picture;
+        NODUS_TRY(preview_pixels(call, preview, &picture));
+        event_progress(&call->run->events, shown(call->node), value, max, estimate(execution, value, max, now), &picture);
         execution->reported_at = now;
     }
     return math_cancelled(&call->math);
@@ -382,7 +287,7 @@ void nodus_warn(NodusCall *call, const char *format, ...)
     va_start(args, format);
     const int length = vasprintf(&text, format, args);
     va_end(args);
-    if (length >= 0 && call->run) run_warn(call->run, call->node, text);
+    if (length >= 0 && call->run) run_warn(call->run, shown(call->node), text);
     if (length >= 0) memory_free(text);
 }
 
@@ -436,6 +341,7 @@ const char *nodus_option(NodusCall *call, const char *name)
     if (!call->run) return NULL;
     const NodusRunOptions *options = &call->run->options;
     if (!strcmp(name, "disable_metadata")) return options->disable_metadata ? "1" : NULL;
+    if (!strcmp(name, "previews")) return options->previews ? "1" : NULL;
     if (!strcmp(name, "png_fast")) return options->png_fast ? "1" : NULL;
     return !strcmp(name, "noise_compat") ? options->noise_compat : NULL;
 }
@@ -477,6 +383,11 @@ NodusText *nodus_text(NodusCall *call)
     text->next = call->texts;
     call->texts = text;
     return text;
+}
+
+NodusStatus nodus_manifest(NodusCall *call, NodusText *text)
+{
+    return text ? manifest_members(call, &text->text) : status_memory();
 }
 
 const char *nodus_text_get(const NodusText *text)

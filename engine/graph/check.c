@@ -5,6 +5,7 @@
 #include "engine/graph/check.h"
 #include "engine/base/status.h"
 #include "engine/graph/call.h"
+#include "engine/graph/expected.h"
 #include "engine/graph/literal.h"
 #include "engine/graph/object_info.h"
 #include "engine/graph/order.h"
@@ -12,7 +13,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { LISTED = 20 /* options that messages repeat */ };
+enum { LISTED = 20 /* options that messages repeat */, LONGEST_GOT = 100 };
 
 typedef struct Check {
     NodusEngine *engine;
@@ -27,13 +28,19 @@ typedef struct Check {
 
 /* ---- Reporting ----------------------------------------------------------------------------------------------------- */
 
+/* A text that is done with; one that found no memory is told once, at the end. */
+static void drop(const Check *check, Text *text)
+{
+    check->report->failed |= text->failed;
+    text_free(text);
+}
+
 static void add_error(Check *check, const char *type, const char *message, Text *details, Text *extra)
 {
-    if (!*check->entry) *check->entry = report_node(check->report, check->node->id, check->node->class_type);
-    check->report->failed |= details->failed || extra->failed;
+    if (!*check->entry) *check->entry = report_node(check->report, check->node->id, check->node->class_type, check->node->title);
     report_error(check->report, *check->entry, type, message, text_get(details), text_get(extra));
-    text_free(details);
-    text_free(extra);
+    drop(check, details);
+    drop(check, extra);
 }
 
 /* {"input_name": …, "offset": …; the caller goes on and closes. */
@@ -46,20 +53,59 @@ static void begin_extra(const Check *check, Text *extra)
     if (length) text_format(extra, ", \"offset\": %zu", offset);
 }
 
-static NodusStatus add_config(const Check *check, Text *extra, Options *options)
+/* The input as clients know it, and what it takes in words. */
+static void put_config(const Check *check, Text *extra, const Options *options)
 {
+    Text expected = {0};
     text_add(extra, ", \"input_config\": ");
-    if (check->input->kind == NODUS_COMBO)
-        NODUS_TRY(object_info_options(check->engine->registry, check->engine->folders, check->input, options));
     if (options->count > LISTED) text_add(extra, "null");
     else object_info_config(check->input, options, extra);
+    expected_put(check->input, options, &expected);
+    text_add(extra, ", \"expected\": ");
+    json_put_string(extra, text_get(&expected), false);
+    drop(check, &expected);
+}
+
+static NodusStatus add_config(const Check *check, Text *extra, Options *options)
+{
+    if (check->input->kind == NODUS_COMBO)
+        NODUS_TRY(object_info_options(check->engine->registry, check->engine->folders, check->input, options));
+    put_config(check, extra, options);
     return NULL;
 }
 
-static void add_received(Text *extra, const cJSON *item)
+/* The option most like what was given, and where files were looked for. */
+static void add_nearest(const Check *check, Text *extra, const Options *options, const char *given)
 {
-    text_add(extra, ", \"received_value\": ");
-    json_print(extra, item, false, true);
+    const char *nearest = options->count ? text_nearest(given, options->name, options->count) : NULL;
+    if (nearest) {
+        text_add(extra, ", \"nearest\": ");
+        json_put_string(extra, nearest, false);
+    }
+    const char *folder = check->input->as.c.names ? NULL : check->input->as.c.folder;
+    if (!folder || *folder == '@') return;
+    Text searched = {0};
+    folders_searched(check->engine->folders, folder, &searched);
+    text_add(extra, ", \"searched\": ");
+    json_put_string(extra, text_get(&searched), false);
+    drop(check, &searched);
+}
+
+/* What was given: `value` (NULL: as it is), and as a short text, as it was written. */
+static void add_received(const Check *check, Text *extra, const char *value)
+{
+    Text json = {0}, got = {0};
+    json_print(&json, check->item, false, true);
+    const char *whole = text_get(&json);
+    size_t cut = json.length;
+    if (cut > LONGEST_GOT)
+        for (cut = LONGEST_GOT; cut && ((unsigned char)whole[cut] & 0xc0) == 0x80;) cut--; /* not within a letter */
+    text_add_n(&got, whole, cut);
+    if (cut < json.length) text_add(&got, "…");
+    text_format(extra, ", \"received_value\": %s, \"got\": ", value ? value : whole);
+    json_put_string(extra, text_get(&got), false);
+    drop(check, &json);
+    drop(check, &got);
 }
 
 /* An error whose extra_info is name, config and value. `details` is consumed. */
@@ -69,13 +115,12 @@ static NodusStatus input_error(Check *check, const char *type, const char *messa
     Options options = {0};
     begin_extra(check, &extra);
     NodusStatus status = add_config(check, &extra, &options);
-    if (received) text_format(&extra, ", \"received_value\": %s", received);
-    else add_received(&extra, check->item);
+    add_received(check, &extra, received);
     text_char(&extra, '}');
     object_info_options_free(&options);
     if (!status) add_error(check, type, message, details, &extra);
-    text_free(&extra);
-    text_free(details);
+    drop(check, &extra);
+    drop(check, details);
     return status;
 }
 
@@ -143,8 +188,8 @@ static NodusStatus check_link_type(Check *check, const Bind *bind)
         add_error(check, "return_type_mismatch", "Return type mismatch between linked nodes", &details, &extra);
         return NULL;
     }
-    text_free(&details);
-    text_free(&extra);
+    drop(check, &details);
+    drop(check, &extra);
     return status;
 }
 
@@ -185,15 +230,15 @@ static NodusStatus refuse_conversion(Check *check, const char *reason)
     text_format(&message, "Failed to convert an input value to a %s value", check->input->type);
     begin_extra(check, &extra);
     NodusStatus status = add_config(check, &extra, &options);
-    add_received(&extra, check->item);
+    add_received(check, &extra, NULL);
     text_add(&extra, ", \"exception_message\": ");
     json_put_string(&extra, reason, false);
     text_char(&extra, '}');
     object_info_options_free(&options);
     if (!status) add_error(check, "invalid_input_type", text_get(&message), &details, &extra);
-    text_free(&details);
-    text_free(&extra);
-    text_free(&message);
+    drop(check, &details);
+    drop(check, &extra);
+    drop(check, &message);
     return status;
 }
 
@@ -205,8 +250,8 @@ static NodusStatus out_of_range(Check *check, bool below, const char *value, con
     const bool finite = strcmp(value, "inf") && strcmp(value, "-inf");
     NodusStatus status = input_error(check, below ? "value_smaller_than_min" : "value_bigger_than_max", text_get(&message),
                                      &details, finite ? value : "null");
-    text_free(&details);
-    text_free(&message);
+    drop(check, &details);
+    drop(check, &message);
     return status;
 }
 
@@ -243,8 +288,8 @@ static NodusStatus check_int_range(Check *check, const Literal *literal)
     text_format(&bound, "%s%" PRIu64, (below ? limit.min_negative : limit.max_negative) ? "-" : "",
                 below ? limit.min : limit.max);
     NodusStatus status = out_of_range(check, below, text_get(&shown), text_get(&bound));
-    text_free(&shown);
-    text_free(&bound);
+    drop(check, &shown);
+    drop(check, &bound);
     return status;
 }
 
@@ -256,8 +301,8 @@ static NodusStatus check_float_range(Check *check, const NodusValue *value)
     python_float(&shown, number);
     python_float(&bound, number < min ? min : max);
     NodusStatus status = out_of_range(check, number < min, text_get(&shown), text_get(&bound));
-    text_free(&shown);
-    text_free(&bound);
+    drop(check, &shown);
+    drop(check, &bound);
     return status;
 }
 
@@ -276,26 +321,12 @@ static NodusStatus not_in_list(Check *check, const Options *options)
         text_char(&details, ']');
     }
     begin_extra(check, &extra);
-    text_add(&extra, ", \"input_config\": ");
-    if (options->count > LISTED) text_add(&extra, "null");
-    else object_info_config(check->input, options, &extra);
-    add_received(&extra, check->item);
-    const char *nearest = options->count ? text_nearest(text_get(&shown), options->name, options->count) : NULL;
-    if (nearest) {
-        text_add(&extra, ", \"nearest\": ");
-        json_put_string(&extra, nearest, false);
-    }
-    const char *folder = check->input->as.c.names ? NULL : check->input->as.c.folder;
-    if (folder && *folder != '@') {
-        Text searched = {0};
-        folders_searched(check->engine->folders, folder, &searched);
-        text_add(&extra, ", \"searched\": ");
-        json_put_string(&extra, text_get(&searched), false);
-        text_free(&searched);
-    }
+    put_config(check, &extra, options);
+    add_received(check, &extra, NULL);
+    add_nearest(check, &extra, options, text_get(&shown));
     text_char(&extra, '}');
     add_error(check, "value_not_in_list", "Value not in list", &details, &extra);
-    text_free(&shown);
+    drop(check, &shown);
     return NULL;
 }
 
@@ -307,12 +338,17 @@ static NodusStatus check_upload(Check *check, const char *name)
     memory_free(path);
     if (path) return NULL;
     Text details = {0}, extra = {0}, shown = {0};
+    Options options;
+    NODUS_TRY(object_info_options(check->engine->registry, check->engine->folders, check->input, &options));
     python_str(&shown, check->item);
     text_format(&details, "%s - Invalid image file: %s", check->input->name, text_get(&shown));
     begin_extra(check, &extra);
+    add_received(check, &extra, NULL);
+    add_nearest(check, &extra, &options, text_get(&shown));
     text_char(&extra, '}');
+    object_info_options_free(&options);
     add_error(check, "custom_validation_failed", "Custom validation failed for node", &details, &extra);
-    text_free(&shown);
+    drop(check, &shown);
     return NULL;
 }
 
@@ -341,14 +377,10 @@ static NodusStatus check_range(Check *check, const Literal *literal)
 {
     switch (check->input->kind) {
     case NODUS_INT:
-    case NODUS_SEED:
-        return check_int_range(check, literal);
-    case NODUS_FLOAT:
-        return check_float_range(check, literal->value);
-    case NODUS_COMBO:
-        return check_combo(check, literal->value);
-    default:
-        return NULL;
+    case NODUS_SEED: return check_int_range(check, literal);
+    case NODUS_FLOAT: return check_float_range(check, literal->value);
+    case NODUS_COMBO: return check_combo(check, literal->value);
+    default: return NULL;
     }
 }
 
@@ -375,6 +407,21 @@ static NodusStatus check_literal(Check *check, Bind *bind)
 
 /* ---- The node ------------------------------------------------------------------------------------------------------ */
 
+static NodusStatus missing_input(Check *check)
+{
+    Text details = {0}, extra = {0};
+    Options options = {0};
+    text_add(&details, check->input->name);
+    begin_extra(check, &extra);
+    NodusStatus status = add_config(check, &extra, &options);
+    text_char(&extra, '}');
+    object_info_options_free(&options);
+    if (!status) add_error(check, "required_input_missing", "Required input is missing", &details, &extra);
+    drop(check, &details);
+    drop(check, &extra);
+    return status;
+}
+
 static NodusStatus check_input(Check *check, uint32_t index)
 {
     Bind *bind = &check->node->bind[index];
@@ -385,12 +432,21 @@ static NodusStatus check_input(Check *check, uint32_t index)
     if (check->item && order_is_link(check->item)) return unbound_link(check);
     if (check->item) return check_literal(check, bind);
     if (check->input->flags & NODUS_OPTIONAL) return NULL;
+    return missing_input(check);
+}
+
+void check_refused(Report *report, Node *node, NodusStatus status, ReportNode **entry)
+{
+    Check check = {.node = node, .report = report, .entry = entry};
+    const char *blamed = nodus_error_input(status), *message = nodus_error_message(status);
+    const size_t length = blamed ? strlen(blamed) : 0;
+    if (length && !strncmp(message, blamed, length) && !strncmp(message + length, ": ", 2)) message += length + 2;
     Text details = {0}, extra = {0};
-    text_add(&details, check->input->name);
-    begin_extra(check, &extra);
+    text_format(&details, "%s%s%s", blamed ? blamed : "", blamed ? " - " : "", message);
+    text_add(&extra, "{\"input_name\": ");
+    json_put_string(&extra, blamed ? blamed : "", false);
     text_char(&extra, '}');
-    add_error(check, "required_input_missing", "Required input is missing", &details, &extra);
-    return NULL;
+    add_error(&check, "custom_validation_failed", "Custom validation failed for node", &details, &extra);
 }
 
 /* The node's own check, when its inputs are in order. */
@@ -398,14 +454,24 @@ static NodusStatus check_custom(Check *check)
 {
     NodusStatus status = call_check(check->engine, check->workflow, check->node);
     if (!status || nodus_error_kind(status) == NODUS_ERROR_MEMORY) return status;
-    const char *blamed = nodus_error_input(status);
-    Text details = {0}, extra = {0};
-    text_format(&details, "%s%s%s", blamed ? blamed : "", blamed ? " - " : "", nodus_error_message(status));
-    text_add(&extra, "{\"input_name\": ");
-    json_put_string(&extra, blamed ? blamed : "", false);
-    text_char(&extra, '}');
-    add_error(check, "custom_validation_failed", "Custom validation failed for node", &details, &extra);
+    check_refused(check->report, check->node, status, check->entry);
     nodus_error_free(status);
+    return NULL;
+}
+
+/* An undeclared input of a variadic node: a link of any type, or a literal of its own type. */
+static NodusStatus check_extra(Check *check, uint32_t index)
+{
+    Bind *bind = &check->node->bind[index];
+    const NodusInput any = {.name = check->node->extra[index - check->node->def->input_count], .type = "*", .kind = NODUS_ANY};
+    Literal literal;
+    check->input = &any;
+    check->item = check->node->item[index];
+    if (bind->kind == BIND_LINK) return NULL;
+    if (order_is_link(check->item) && json_string(check->item->child)) return unbound_link(check);
+    NODUS_TRY(literal_convert(&any, check->item, check->strict, check->workflow->arena, &literal));
+    if (literal.reason) return refuse_conversion(check, literal.reason);
+    *bind = (Bind){.kind = literal.value ? BIND_LITERAL : BIND_NONE, .value = literal.value};
     return NULL;
 }
 
@@ -423,6 +489,7 @@ NodusStatus check_node(NodusEngine *engine, Workflow *workflow, Node *node, bool
 {
     Check check = {.engine = engine, .workflow = workflow, .node = node, .strict = strict, .report = report, .entry = entry};
     for (uint32_t i = 0; i < node->def->input_count; i++) NODUS_TRY(check_input(&check, i));
+    for (uint32_t i = node->def->input_count; i < node->binds; i++) NODUS_TRY(check_extra(&check, i));
     warn_of_strangers(&check);
     return node->def->check && !*entry ? check_custom(&check) : NULL;
 }

@@ -5,7 +5,9 @@
  * behind its own sources. */
 #ifndef GRAPH_DEMAND_H
 #define GRAPH_DEMAND_H
+#include "engine/graph/assembly.h"
 #include "engine/graph/cache.h"
+#include "engine/graph/expand.h"
 #include "engine/graph/hashmap.h"
 #include "engine/graph/run.h"
 
@@ -33,7 +35,9 @@ typedef struct Task {
     uint64_t asked;     /* lazy inputs that were demanded */
     uint64_t fresh;     /* inputs to connect */
     uint64_t connected; /* inputs whose sources count it among their readers */
+    bool extras_connected, awaits_connected;
     CacheEntry *entry;  /* pinned while somebody will read it */
+    Assembly *assembly; /* it has expanded: its function is not called again */
 } Task;
 
 typedef struct Edge {
@@ -44,15 +48,20 @@ typedef struct Edge {
 typedef struct Demand {
     NodusRun *run;
     const Workflow *workflow;
+    Growth growth;
     Task *task;
-    Hash128 *signature;
+    int32_t tasks; /* of nodes that have one: all, unless memory ran out */
+    size_t task_capacity;
+    NodusHash *hash; /* to work with */
     HashMap leaders; /* signature → index + 1 */
     Edge *edge;
     size_t edges, edge_capacity;
     int32_t *stack; /* node × 2 + phase */
     size_t depth, stack_capacity;
     int32_t first_ready, last_ready, ready_count;
-    bool front;      /* where nodes that need not wait join the ready list */
+    bool front;      /* where nodes that need not wait join the ready list; */
+    int32_t behind;  /* there behind this one, so that they stay in order; −1: none came yet */
+    int32_t looked;  /* where the search for cycles goes on */
     int32_t *cached; /* hits that are not announced yet */
     size_t cached_count, cached_capacity;
     int to_run;
@@ -64,11 +73,23 @@ void demand_close(Demand *demand);
 NodusStatus demand_node(Demand *demand, int32_t node);
 /* Demands lazy inputs (a bit each) of a node that was taken from the ready list; it comes back there when they are done. */
 NodusStatus demand_inputs(Demand *demand, int32_t node, uint64_t inputs);
+/* A node that runs has expanded: the children from `assembly->first` on join, and it comes back when its result can be put
+ * together. Owns the assembly, of which the run has adopted the graphs. */
+NodusStatus demand_expanded(Demand *demand, int32_t node, Assembly *assembly);
+/* Signs the nodes that joined from `first` on and makes their tasks. */
+NodusStatus demand_grow(Demand *demand, int32_t first);
+/* Where nothing is ready and nothing runs, whatever waits is on a cycle or behind one: its ids; false when nothing waits. *node:
+ * the first of it that was made by expansion, else the first. */
+bool demand_cycle(Demand *demand, int32_t *node, Text *ids);
 int32_t demand_next(Demand *demand);                       /* takes the first ready node; −1 when there is none */
 void demand_later(Demand *demand, int32_t node);           /* back to the end of the list */
 void demand_done(Demand *demand, int32_t node);            /* it has its entry: readers may become ready */
 void demand_failed(Demand *demand, int32_t node);          /* with all that depend on it */
 void demand_release_sources(Demand *demand, int32_t node); /* it has read them */
-/* The source's result: of the leader. */
-Result *demand_source(const Demand *demand, const Bind *bind);
+/* The source's values: of the leader. */
+NodusList demand_source(const Demand *demand, const Bind *bind);
+static inline const Node *demand_at(const Demand *demand, int32_t node)
+{
+    return growth_at(&demand->growth, node);
+}
 #endif

@@ -12,6 +12,7 @@
 #include <nodus/nodus.h>
 
 typedef struct Cache Cache;
+typedef struct Disk Disk;
 typedef struct Rates Rates;
 typedef struct FileHashes FileHashes;
 
@@ -28,6 +29,9 @@ struct NodusEngine {
     FileHashes *files;
     Hash128 identity;     /* of the device: into every signature */
     atomic_ullong unique; /* numbers for signatures that must equal no other */
+    uint64_t own;         /* a random number, for signatures that must equal none of another engine */
+    Disk *disk;           /* NULL: results stay in memory */
+    char *history;        /* folder of what the last runs were given; NULL: not remembered */
 };
 
 /* `fill` registers types, nodes, samplers and schedulers. */

@@ -46,7 +46,8 @@ static void put_text(Text *out, const char *name, const char *text)
     text_add(out, ", \"");
     text_add(out, name);
     text_add(out, "\": ");
-    json_put_string(out, text, false);
+    if (text) json_put_string(out, text, false);
+    else text_add(out, "null");
 }
 
 static void put_json(Text *out, const char *name, const char *json)
@@ -105,12 +106,14 @@ static void end(Events *events, NodusEvent *event)
     pthread_mutex_unlock(&events->lock);
 }
 
-void event_begin(Events *events, const char *file, int to_run, int cached)
+void event_begin(Events *events, const char *file, int to_run, int cached, size_t peak_bytes)
 {
     NodusEvent event;
     if (!begin(events, &event, NODUS_EVENT_BEGIN, NULL)) return;
     if (file) put_text(&events->line, "file", file);
-    text_format(&events->line, ", \"to_run\": %d, \"cached\": %d, \"peak_bytes\": null", to_run, cached);
+    text_format(&events->line, ", \"to_run\": %d, \"cached\": %d, \"peak_bytes\": ", to_run, cached);
+    if (peak_bytes) text_format(&events->line, "%zu", peak_bytes);
+    else text_add(&events->line, "null");
     event.max = to_run;
     end(events, &event);
 }
@@ -124,13 +127,16 @@ void event_start(Events *events, const Node *node)
     end(events, &event);
 }
 
-void event_progress(Events *events, const Node *node, double value, double max, double eta)
+void event_progress(Events *events, const Node *node, double value, double max, double eta, const EventPreview *preview)
 {
     NodusEvent event;
     if (!begin(events, &event, NODUS_EVENT_PROGRESS, node)) return;
     event.value = value;
     event.max = max;
     event.eta = eta;
+    event.preview = preview->rgb;
+    event.preview_width = preview->width;
+    event.preview_height = preview->height;
     text_format(&events->line, ", \"value\": %.10g, \"max\": %.10g", isfinite(value) ? value : 0, isfinite(max) ? max : 0);
     if (eta >= 0) put_seconds(&events->line, "eta", eta);
     end(events, &event);
@@ -162,8 +168,9 @@ void event_error(Events *events, const Node *node, const EventFailure *failure)
     NodusEvent event;
     if (!begin(events, &event, NODUS_EVENT_ERROR, node)) return;
     event.message = failure->message;
-    put_text(&events->line, "class_type", node->class_type);
-    put_text(&events->line, "title", node->title);
+    if (!node) text_add(&events->line, ", \"node\": null");
+    put_text(&events->line, "class_type", node ? node->class_type : NULL);
+    put_text(&events->line, "title", node ? node->title : NULL);
     put_text(&events->line, "message", failure->message);
     put_text(&events->line, "exception_type", failure->exception_type);
     put_json(&events->line, "inputs", failure->inputs);

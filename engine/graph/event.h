@@ -25,11 +25,17 @@ typedef struct EventFailure {
     const char *message, *exception_type, *inputs, *path;
 } EventFailure;
 
-void event_begin(Events *events, const char *file, int to_run, int cached);
+void event_begin(Events *events, const char *file, int to_run, int cached, size_t peak_bytes); /* 0: not known */
 void event_start(Events *events, const Node *node);
-void event_progress(Events *events, const Node *node, double value, double max, double eta);
+/* A small picture, 8-bit RGB; `rgb` NULL: none. */
+typedef struct EventPreview {
+    uint8_t *rgb;
+    int width, height;
+} EventPreview;
+void event_progress(Events *events, const Node *node, double value, double max, double eta, const EventPreview *preview);
 void event_cached(Events *events, const Node *node, const char *ui);
 void event_done(Events *events, const Node *node, double seconds, double flop_rate, const char *ui);
+/* node: NULL when none is to blame, as when memory ends before the first one runs */
 void event_error(Events *events, const Node *node, const EventFailure *failure);
 void event_warning(Events *events, const Node *node, const char *message); /* node: NULL for the prompt as a whole */
 void event_finished(Events *events, const char *status, double seconds, const Report *report);

@@ -8,6 +8,7 @@
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
 #include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@ enum { DEEPEST = 16 /* sub-folders */, MOST_FILES = 100000 };
 
 static const char *const weights[] = {".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft", NULL};
 static const char *const yaml[] = {".yaml", NULL};
+static const char *const latents[] = {".latent", NULL};
 static const char *const pictures[] = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp",  ".tga",  ".ppm",
                                        ".pgm", ".pnm", ".psd",  ".hdr",  ".tif", ".tiff", ".avif", NULL};
 
@@ -206,6 +208,12 @@ static bool cut_suffix(char *name, const char *suffix)
     return true;
 }
 
+/* Folders whose files lie in the input folder. */
+static bool is_input(const char *folder)
+{
+    return !strcmp(folder, "input") || !strcmp(folder, "latents");
+}
+
 static NodusStatus find_picture(const Folders *folders, char *name, char **path)
 {
     const char *folder = cut_suffix(name, "[output]") ? folders->output
@@ -227,7 +235,7 @@ NodusStatus folders_find(Folders *folders, const char *folder, const char *name,
     char *clean = inside(name, &status);
     if (!clean) return status;
     const FolderKind *kind = kind_of(folder);
-    if (!strcmp(folder, "input")) status = find_picture(folders, clean, path);
+    if (is_input(folder)) status = *folder == 'i' || has_ending(clean, latents) ? find_picture(folders, clean, path) : NULL;
     else status = find_extra(folders, folder, clean, path);
     for (int at = 0; kind && !*path && !status && at < place_count(kind, folders->roots) && has_ending(clean, kind->endings);
          at++) {
@@ -250,6 +258,7 @@ static bool list_add(FolderList *list, char *name)
 {
     void *items = list->name;
     if (!name || list->count >= MOST_FILES || !memory_reserve(&items, &list->capacity, list->count, sizeof *list->name)) {
+        list->failed |= list->count < MOST_FILES;
         memory_free(name);
         return false;
     }
@@ -278,12 +287,15 @@ static void list_below(const char *folder, const char *prefix, const char *const
 {
     char *path = *prefix ? file_join(folder, prefix) : memory_text(folder);
     struct stat info;
+    errno = 0;
     DIR *open = path && !stat(path, &info) && !is_loop(parent, &info) ? opendir(path) : NULL;
+    list->failed |= !path || (!open && errno == ENOMEM);
     const Walk here = {parent, open ? info.st_dev : 0, open ? info.st_ino : 0, parent ? parent->depth + 1 : 0};
     for (struct dirent *entry; open && (entry = readdir(open));) {
         if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") || !strcmp(entry->d_name, ".git")) continue;
         char *name = *prefix ? file_join(prefix, entry->d_name) : memory_text(entry->d_name);
         char *full = name ? file_join(folder, name) : NULL;
+        list->failed |= !full;
         if (full && is_file(full, NULL) && has_ending(name, endings)) {
             list_add(list, name);
             name = NULL;
@@ -330,13 +342,14 @@ NodusStatus folders_list(Folders *folders, const char *folder, FolderList *out)
     *out = (FolderList){0};
     const FolderKind *kind = kind_of(folder);
     NodusStatus status = NULL;
-    if (!strcmp(folder, "input")) list_below(folders->input, "", pictures, NULL, 0, out);
+    if (is_input(folder)) list_below(folders->input, "", *folder == 'i' ? pictures : latents, NULL, 0, out);
     if (kind) status = list_places(folders, kind, 0, folders->roots, out);
     pthread_mutex_lock(&folders->lock);
     for (size_t i = 0; i < folders->extras && !status; i++)
         if (!strcmp(folders->extra[i].folder, folder) && !list_add(out, memory_text(folders->extra[i].name)))
             status = status_memory();
     pthread_mutex_unlock(&folders->lock);
+    if (!status && out->failed) status = status_memory();
     if (status) folders_list_free(out);
     else sort_once(out);
     return status;
@@ -470,7 +483,7 @@ NodusStatus folders_choose(Folders *folders, const char *folder, const char *nam
 void folders_searched(Folders *folders, const char *folder, Text *out)
 {
     const FolderKind *kind = kind_of(folder);
-    if (!strcmp(folder, "input")) text_add(out, folders->input);
+    if (is_input(folder)) text_add(out, folders->input);
     for (int at = 0; kind && at < place_count(kind, folders->roots); at++) {
         char *where = place(folders, kind, 0, folders->roots, at);
         text_format(out, "%s%s", at ? ", " : "", where ? where : "");

@@ -14,6 +14,7 @@ void folders_free(Folders *folders); /* NULL is allowed */
 typedef struct FolderList {
     char **name;
     size_t count, capacity;
+    bool failed; /* out of memory */
 } FolderList;
 /* All names of a model folder, or the pictures of "input": sorted by code point, each once. An absent folder is empty. */
 NodusStatus folders_list(Folders *folders, const char *folder, FolderList *out);

@@ -4,6 +4,7 @@
 #include "engine/graph/io.h"
 #include "engine/base/memory.h"
 #include <pthread.h>
+#include <time.h>
 
 enum { IO_THREADS = 2 };
 
@@ -15,8 +16,8 @@ struct Io {
     pthread_mutex_t lock;
     pthread_cond_t to_do, done;
     Queue in, out;
-    int under_way; /* handed over and not taken back */
-    bool closing;
+    int under_way;
+    bool closing, started;
     pthread_t thread[IO_THREADS];
     int threads;
 };
@@ -49,8 +50,6 @@ static void *work(void *user)
         pthread_mutex_unlock(&io->lock);
         job->work(job);
         pthread_mutex_lock(&io->lock);
-        put(&io->out, job);
-        pthread_cond_signal(&io->done);
     }
     pthread_mutex_unlock(&io->lock);
     return NULL;
@@ -64,29 +63,72 @@ NodusStatus io_open(Io **out)
     io->out.end = &io->out.first;
     pthread_mutex_init(&io->lock, NULL);
     pthread_cond_init(&io->to_do, NULL);
-    pthread_cond_init(&io->done, NULL);
-    while (io->threads < IO_THREADS && !pthread_create(&io->thread[io->threads], NULL, work, io)) io->threads++;
-    if (io->threads) {
-        *out = io;
-        return NULL;
-    }
-    io_close(io);
-    return nodus_error(NODUS_ERROR_MEMORY, "no thread could be started for files");
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&io->done, &attributes);
+    pthread_condattr_destroy(&attributes);
+    *out = io;
+    return NULL;
 }
 
-void io_submit(Io *io, IoJob *job)
+bool io_submit(Io *io, IoJob *job)
 {
+    if (!io->started) {
+        io->started = true;
+        while (io->threads < IO_THREADS && !pthread_create(&io->thread[io->threads], NULL, work, io)) io->threads++;
+    }
+    if (!io->threads) return false;
     pthread_mutex_lock(&io->lock);
     put(&io->in, job);
     io->under_way++;
     pthread_cond_signal(&io->to_do);
     pthread_mutex_unlock(&io->lock);
+    return true;
 }
 
-IoJob *io_done(Io *io, bool wait)
+void io_expect(Io *io)
 {
     pthread_mutex_lock(&io->lock);
-    while (wait && io->under_way && !io->out.first) pthread_cond_wait(&io->done, &io->lock);
+    io->under_way++;
+    pthread_mutex_unlock(&io->lock);
+}
+
+void io_return(Io *io, IoJob *job)
+{
+    pthread_mutex_lock(&io->lock);
+    put(&io->out, job);
+    pthread_cond_signal(&io->done);
+    pthread_mutex_unlock(&io->lock);
+}
+
+int io_under_way(Io *io)
+{
+    pthread_mutex_lock(&io->lock);
+    const int under_way = io->under_way;
+    pthread_mutex_unlock(&io->lock);
+    return under_way;
+}
+
+/* Returns when a job came back, or at `until` (NULL: never mind). */
+static void wait_for_job(Io *io, const struct timespec *until)
+{
+    int result = 0;
+    while (io->under_way && !io->out.first && !result)
+        result = until ? pthread_cond_timedwait(&io->done, &io->lock, until) : pthread_cond_wait(&io->done, &io->lock);
+}
+
+IoJob *io_done(Io *io, int milliseconds)
+{
+    struct timespec until = {0};
+    if (milliseconds > 0) {
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += milliseconds % 1000 * 1000000L;
+        until.tv_sec += milliseconds / 1000 + until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+    }
+    pthread_mutex_lock(&io->lock);
+    if (milliseconds) wait_for_job(io, milliseconds > 0 ? &until : NULL);
     IoJob *job = take(&io->out);
     io->under_way -= job != NULL;
     pthread_mutex_unlock(&io->lock);

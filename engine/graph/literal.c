@@ -1,9 +1,11 @@
 /* literal.c: int(), float(), str() and bool() as Python has them.
  *
  * One idea: prompts come from programs that were never strict, so "7", 7.9 and true are integers here; what Python's own
- * functions refuse is refused, with their reason. --strict takes only the JSON type that the input declares. */
+ * functions refuse is refused, with their reason. --strict takes only the JSON type that the input declares: what would be
+ * converted is refused, and said. */
 #include "engine/graph/literal.h"
 #include "engine/base/status.h"
+#include "engine/graph/expected.h"
 #include "engine/graph/python.h"
 #include <ctype.h>
 #include <inttypes.h>
@@ -40,6 +42,12 @@ static size_t take_digits(const char *text, size_t length, char *to, size_t *cou
         at++;
     }
     return at;
+}
+
+static NodusStatus refuse_strictly(const cJSON *item, const char *wanted, Arena *arena, Literal *out)
+{
+    out->reason = arena_format(arena, "--strict takes no %s for %s", expected_kind(item), wanted);
+    return out->reason ? NULL : status_memory();
 }
 
 /* ---- INT ----------------------------------------------------------------------------------------------------------- */
@@ -98,11 +106,11 @@ static NodusStatus convert_int(const NodusInput *input, const cJSON *item, bool 
         if (strlen(digits) > MOST_DIGITS) out->reason = "the number has more than 4300 digits";
         return out->reason ? NULL : from_digits(negative, digits, wide, out);
     }
-    if (strict) out->reason = "a whole number is wanted (--strict)";
-    else if (json_is_number(item)) return int_from_float(json_double(item), wide, arena, out);
-    else if (cJSON_IsBool(item)) return value_integer(false, cJSON_IsTrue(item), wide, &out->value);
-    else if (cJSON_IsString(item)) return int_from_text(item->valuestring, wide, arena, out);
-    else out->reason = cJSON_IsNull(item) ? "a number is wanted, not null" : "a number is wanted, not a list or an object";
+    if (strict) return refuse_strictly(item, "a whole number", arena, out);
+    if (json_is_number(item)) return int_from_float(json_double(item), wide, arena, out);
+    if (cJSON_IsBool(item)) return value_integer(false, cJSON_IsTrue(item), wide, &out->value);
+    if (cJSON_IsString(item)) return int_from_text(item->valuestring, wide, arena, out);
+    out->reason = cJSON_IsNull(item) ? "a number is wanted, not null" : "a number is wanted, not a list or an object";
     return NULL;
 }
 
@@ -151,7 +159,7 @@ static NodusStatus convert_float(const cJSON *item, bool strict, Arena *arena, L
     if (json_is_number(item)) {
         number = json_double(item);
     } else if (strict) {
-        out->reason = "a number is wanted (--strict)";
+        return refuse_strictly(item, "a number", arena, out);
     } else if (cJSON_IsBool(item)) {
         number = cJSON_IsTrue(item);
     } else if (cJSON_IsString(item)) {
@@ -182,23 +190,17 @@ static bool is_true(const cJSON *item)
     return cJSON_IsTrue(item) || item->child;
 }
 
-static NodusStatus convert_boolean(const cJSON *item, bool strict, Literal *out)
+static NodusStatus convert_boolean(const cJSON *item, bool strict, Arena *arena, Literal *out)
 {
-    if (strict && !cJSON_IsBool(item)) {
-        out->reason = "true or false is wanted (--strict)";
-        return NULL;
-    }
+    if (strict && !cJSON_IsBool(item)) return refuse_strictly(item, "true or false", arena, out);
     if (cJSON_IsString(item) && (!strcasecmp(item->valuestring, "false") || !strcmp(item->valuestring, "0")))
         out->warning = "a text counts as true, whatever it says: write false without quotes";
     return value_boolean(is_true(item), &out->value);
 }
 
-static NodusStatus convert_string(const cJSON *item, bool strict, Literal *out)
+static NodusStatus convert_string(const cJSON *item, bool strict, Arena *arena, Literal *out)
 {
-    if (strict && !cJSON_IsString(item)) {
-        out->reason = "a text is wanted (--strict)";
-        return NULL;
-    }
+    if (strict && !cJSON_IsString(item)) return refuse_strictly(item, "a text", arena, out);
     if (cJSON_IsNull(item)) out->warning = "null counts as the text \"None\"";
     Text text = {0};
     python_str(&text, item);
@@ -231,16 +233,15 @@ NodusStatus literal_convert(const NodusInput *input, const cJSON *item, bool str
     *out = (Literal){0};
     switch (input->kind) {
     case NODUS_INT:
-    case NODUS_SEED:
-        return convert_int(input, item, strict, arena, out);
-    case NODUS_FLOAT:
-        return convert_float(item, strict, arena, out);
-    case NODUS_BOOLEAN:
-        return convert_boolean(item, strict, out);
-    case NODUS_STRING:
-        return convert_string(item, strict, out);
-    default:
+    case NODUS_SEED: return convert_int(input, item, strict, arena, out);
+    case NODUS_FLOAT: return convert_float(item, strict, arena, out);
+    case NODUS_BOOLEAN: return convert_boolean(item, strict, arena, out);
+    case NODUS_STRING: return convert_string(item, strict, arena, out);
+    case NODUS_LINK:
+        if (strict && !(cJSON_IsNull(item) && (input->flags & NODUS_OPTIONAL)))
+            return refuse_strictly(item, "a value that only a link can bring", arena, out);
         return convert_any(item, arena, out);
+    default: return convert_any(item, arena, out);
     }
 }
 

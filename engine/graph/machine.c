@@ -7,16 +7,27 @@
 
 static const size_t fallback = (size_t)1 << 30;
 
-/* MemAvailable of /proc/meminfo, in bytes. */
-static size_t available(void)
+/* The number of a line of a file of /proc ("MemAvailable: %zu kB"), in bytes; 0 when it is not there. */
+static size_t kilobytes_of(const char *path, const char *format)
 {
-    FILE *file = fopen("/proc/meminfo", "re");
+    FILE *file = fopen(path, "re");
     size_t kilobytes = 0;
     char line[128];
     while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "MemAvailable: %zu kB", &kilobytes) == 1) break;
+        if (sscanf(line, format, &kilobytes) == 1) break;
     if (file) fclose(file);
-    return kilobytes && kilobytes < SIZE_MAX / 1024 ? kilobytes * 1024 : fallback;
+    return kilobytes < SIZE_MAX / 1024 ? kilobytes * 1024 : 0;
+}
+
+static size_t available(void)
+{
+    const size_t bytes = kilobytes_of("/proc/meminfo", "MemAvailable: %zu kB");
+    return bytes ? bytes : fallback;
+}
+
+size_t machine_anonymous(void)
+{
+    return kilobytes_of("/proc/self/status", "RssAnon: %zu kB");
 }
 
 /* The number in a file of the control group; SIZE_MAX: none, or "max". */

@@ -99,7 +99,11 @@ static void float_members(const NodusInput *input, Text *out)
         float_member(out, "max", input->as.f.max);
     }
     if (input->as.f.step != 0) float_member(out, "step", input->as.f.step);
-    if (input->as.f.round != 0) float_member(out, "round", input->as.f.round);
+    if (input->as.f.round > 0) float_member(out, "round", input->as.f.round);
+    if (input->as.f.round < 0) {
+        member(out, "round");
+        text_add(out, "false");
+    }
 }
 
 static void kind_members(const NodusInput *input, Text *out)
@@ -268,6 +272,10 @@ NodusStatus object_info_print(const Registry *registry, Folders *folders, const 
     text_member(out, "category", node->category ? node->category : "");
     member(out, "output_node");
     text_add(out, node->flags & NODUS_OUTPUT ? "true" : "false");
+    if (!node->run) {
+        member(out, "built");
+        text_add(out, "false");
+    }
     flag_member(out, "deprecated", node->flags & NODUS_DEPRECATED);
     flag_member(out, "experimental", node->flags & NODUS_EXPERIMENTAL);
     text_char(out, '}');

@@ -6,7 +6,7 @@
 #include "engine/base/status.h"
 #include <string.h>
 
-enum { SHOWN_OF_A_CYCLE = 12 };
+enum { SHOWN_OF_A_CYCLE = 12, LISTED_OF_A_CYCLE = 1000 };
 
 typedef struct Frame {
     int32_t node, low; /* low: the smallest stack position that an edge leads back to */
@@ -19,7 +19,8 @@ typedef struct Walk {
     int32_t depth;
     size_t capacity;
     int32_t *position; /* of a node: 0 unseen, > 0 its place on the stack + 1, −1 done */
-    const char *cycle;
+    OrderCycle cycle;
+    bool failed; /* no memory for its texts */
 } Walk;
 
 bool order_is_link(const cJSON *item)
@@ -39,7 +40,7 @@ static void bind_link(Workflow *workflow, Node *node, uint32_t input)
     if (source < 0 || !json_integer(item->child->next, &negative, &slot) || (negative && slot) || slot > UINT32_MAX) return;
     const NodusNode *def = workflow->node[source].def;
     if (def && slot >= def->output_count) return;
-    node->bind[input] = (Bind){.kind = BIND_LINK, .source = source, .slot = (uint32_t)slot};
+    node->bind[input] = (Bind){.kind = BIND_LINK, .source = source, .slot = (uint32_t)slot, .name = workflow->node[source].id};
 }
 
 static NodusStatus push(Walk *walk, int32_t index)
@@ -51,26 +52,34 @@ static NodusStatus push(Walk *walk, int32_t index)
     walk->position[index] = ++walk->depth;
     Node *node = &walk->workflow->node[index];
     node->reached = true;
-    for (uint32_t i = 0; node->def && i < node->def->input_count; i++)
-        if (node->def->inputs[i].kind != NODUS_HIDDEN) bind_link(walk->workflow, node, i);
+    for (uint32_t i = 0; i < node->binds; i++)
+        if (i >= node->def->input_count || node->def->inputs[i].kind != NODUS_HIDDEN) bind_link(walk->workflow, node, i);
     return NULL;
+}
+
+static const char *id_at(const Walk *walk, int32_t place)
+{
+    return walk->workflow->node[walk->frame[place].node].id;
 }
 
 /* The ids from stack place `first` to the top and back again. */
 static void note_cycle(Walk *walk, int32_t first)
 {
-    if (walk->cycle) return;
-    Text text = {0};
-    for (int32_t at = first; at < walk->depth; at++) {
-        if (at - first == SHOWN_OF_A_CYCLE) {
-            text_add(&text, "… → ");
-            break;
-        }
-        text_format(&text, "%s → ", walk->workflow->node[walk->frame[at].node].id);
+    if (walk->cycle.text) return;
+    Text text = {0}, ids = {0};
+    for (int32_t at = first; at < walk->depth && at - first < LISTED_OF_A_CYCLE; at++) {
+        if (at - first < SHOWN_OF_A_CYCLE) text_format(&text, "%s → ", id_at(walk, at));
+        text_add(&ids, at == first ? "[" : ", ");
+        json_put_string(&ids, id_at(walk, at), false);
     }
-    text_add(&text, walk->workflow->node[walk->frame[first].node].id);
-    walk->cycle = arena_text(walk->workflow->arena, text_get(&text));
+    if (walk->depth - first > SHOWN_OF_A_CYCLE) text_add(&text, "… → ");
+    text_add(&text, id_at(walk, first));
+    text_char(&ids, ']');
+    walk->cycle.text = arena_text(walk->workflow->arena, text_get(&text));
+    walk->cycle.ids = arena_text(walk->workflow->arena, text_get(&ids));
+    walk->failed = text.failed || ids.failed || !walk->cycle.text || !walk->cycle.ids;
     text_free(&text);
+    text_free(&ids);
 }
 
 static void pop(Walk *walk)
@@ -89,7 +98,7 @@ static int32_t next_source(Walk *walk)
 {
     Frame *top = &walk->frame[walk->depth - 1];
     const Node *node = &walk->workflow->node[top->node];
-    while (node->def && top->next < node->def->input_count) {
+    while (top->next < node->binds) {
         const Bind *bind = &node->bind[top->next++];
         if (bind->kind != BIND_LINK) continue;
         const int32_t place = walk->position[bind->source] - 1;
@@ -125,7 +134,7 @@ static NodusStatus walk_unknown(Walk *walk, const Node *node)
     return NULL;
 }
 
-NodusStatus order_nodes(Workflow *workflow, const int32_t *root, size_t roots, const char **cycle)
+NodusStatus order_nodes(Workflow *workflow, const int32_t *root, size_t roots, OrderCycle *cycle)
 {
     Walk walk = {.workflow = workflow, .position = memory_array((size_t)workflow->count + 1, sizeof *walk.position)};
     workflow->order = arena_alloc(workflow->arena, ((size_t)workflow->count + 1) * sizeof *workflow->order);
@@ -135,6 +144,7 @@ NodusStatus order_nodes(Workflow *workflow, const int32_t *root, size_t roots, c
         const Node *node = &workflow->node[workflow->order[k]];
         if (!node->def) status = walk_unknown(&walk, node);
     }
+    if (!status && walk.failed) status = status_memory();
     *cycle = walk.cycle;
     memory_free(walk.position);
     memory_free(walk.frame);

@@ -120,6 +120,19 @@ static NodusStatus tensor_array(const void *payload, const char *part, const Nod
     return NULL;
 }
 
+static NodusStatus tensor_store(const void *payload, NodusWriter *writer)
+{
+    return nodus_write_tensor(writer, payload);
+}
+
+static NodusStatus tensor_load(NodusReader *reader, void **payload)
+{
+    NodusTensor *tensor;
+    NODUS_TRY(nodus_read_tensor(reader, &tensor));
+    *payload = tensor;
+    return tensor ? NULL : nodus_error(NODUS_ERROR_FILE, "a tensor is missing");
+}
+
 NodusStatus registry_add_tensor_type(Registry *registry, const char *name)
 {
     void *items = registry->tensor_types;
@@ -133,6 +146,8 @@ NodusStatus registry_add_tensor_type(Registry *registry, const char *name)
                         .free = tensor_free,
                         .account = tensor_account,
                         .print = tensor_print,
+                        .store = tensor_store,
+                        .load = tensor_load,
                         .array = tensor_array};
     registry->tensor_types[registry->tensor_count++] = type;
     return registry_add_type(registry, type);
@@ -154,14 +169,15 @@ static size_t field_size(const NodusInput *input)
 
 static NodusStatus check_inputs(const NodusNode *node)
 {
-    if (node->input_count > MOST_INPUTS)
+    const bool filled = node->run || node->args_size; /* else known only: a table without arguments */
+    if (node->run && node->input_count > MOST_INPUTS)
         return nodus_error(NODUS_ERROR_INPUT, "node %s has %u inputs, at most %d are possible", node->name, node->input_count,
                            MOST_INPUTS);
     for (uint32_t i = 0; i < node->input_count; i++) {
         const NodusInput *input = &node->inputs[i];
         if (!input->name || !input->type || input->kind > NODUS_HIDDEN)
             return nodus_error(NODUS_ERROR_INPUT, "input %u of node %s has no name, no type or an unknown kind", i, node->name);
-        if (input->offset > node->args_size || node->args_size - input->offset < field_size(input))
+        if (filled && (input->offset > node->args_size || node->args_size - input->offset < field_size(input)))
             return nodus_error(NODUS_ERROR_INPUT, "input %s of node %s lies outside its struct of arguments", input->name,
                                node->name);
         if ((input->flags & NODUS_WHOLE_LIST) && !(node->flags & NODUS_TAKES_LISTS))

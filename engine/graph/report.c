@@ -38,13 +38,14 @@ void report_whole(Report *report, const char *type, const char *message, const c
     report->error = make_error(report, type, message, details, extra);
 }
 
-ReportNode *report_node(Report *report, const char *id, const char *class_type)
+ReportNode *report_node(Report *report, const char *id, const char *class_type, const char *title)
 {
     ReportNode *node = arena_alloc(report->arena, sizeof *node);
     report->failed |= !node;
     if (!node) return NULL;
     node->id = id;
     node->class_type = class_type;
+    node->title = title;
     if (report->last) report->last->next = node;
     else report->first = node;
     report->last = node;
@@ -140,6 +141,10 @@ void report_print_node_errors(const Report *report, Text *out)
         print_texts(node->dependent, node->dependents, out);
         text_add(out, ", \"class_type\": ");
         json_put_string(out, node->class_type, false);
+        if (node->title) {
+            text_add(out, ", \"title\": ");
+            json_put_string(out, node->title, false);
+        }
         text_char(out, '}');
     }
     text_char(out, '}');

@@ -12,8 +12,8 @@ typedef struct ReportError {
     struct ReportError *next;
 } ReportError;
 
-typedef struct ReportNode { /* a node with errors of its own */
-    const char *id, *class_type;
+typedef struct ReportNode {              /* a node with errors of its own */
+    const char *id, *class_type, *title; /* title: may be NULL */
     ReportError *first, *last;
     const char **dependent; /* output ids */
     size_t dependents, capacity;
@@ -35,7 +35,8 @@ bool report_init(Report *report);
 void report_free(Report *report);
 /* Texts are copied. `details` and `extra` may be NULL. */
 void report_whole(Report *report, const char *type, const char *message, const char *details, const char *extra);
-ReportNode *report_node(Report *report, const char *id, const char *class_type); /* a new entry; NULL when out of memory */
+/* A new entry; NULL when out of memory. The texts must live as long as the report. */
+ReportNode *report_node(Report *report, const char *id, const char *class_type, const char *title);
 void report_error(Report *report, ReportNode *node, const char *type, const char *message, const char *details,
                   const char *extra);
 void report_dependent(Report *report, ReportNode *node, const char *output);

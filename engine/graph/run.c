@@ -5,6 +5,8 @@
 #include "engine/graph/run.h"
 #include "engine/base/file.h"
 #include "engine/base/status.h"
+#include "engine/graph/force.h"
+#include "engine/graph/history.h"
 #include "engine/graph/scheduler.h"
 #include "engine/graph/validate.h"
 #include <string.h>
@@ -37,6 +39,7 @@ static NodusStatus validate_run(NodusRun *run)
 {
     NODUS_TRY(apply_edits(run));
     NODUS_TRY(find_dumps(run));
+    NODUS_TRY(force_check(run));
     int32_t *wanted = memory_array((size_t)run->dumps + 1, sizeof *wanted);
     if (!wanted) return status_memory();
     for (int i = 0; i < run->dumps; i++) wanted[i] = run->dump[i].node;
@@ -61,7 +64,7 @@ NodusStatus run_new(NodusEngine *engine, const char *json, size_t length, const 
     run->arena = arena_new();
     NodusStatus status = run->arena && report_init(&run->report) ? NULL : status_memory();
     registry_seal(engine->registry);
-    if (!status) status = workflow_parse(engine->registry, json, length, &run->report, &run->workflow);
+    if (!status) status = workflow_parse(engine->registry, engine->folders, json, length, &run->report, &run->workflow);
     if (!status && run->workflow) status = validate_run(run);
     if (status) run_free(run);
     else *out = run;
@@ -151,22 +154,25 @@ static NodusOutcome finish(NodusRun *run, NodusOutcome outcome, double started)
                          : outcome == NODUS_REFUSED ? "invalid"
                                                     : "cancelled";
     event_finished(&run->events, status, file_clock() - started, &run->report);
+    if (run->ran) history_note(run);
     return outcome;
 }
 
 NodusOutcome run_execute(NodusRun *run)
 {
-    const double started = file_clock();
+    const double started = run->started = file_clock();
     Timer timer = {0};
     if (run->report.error) {
         run_report_warnings(run);
         return finish(run, NODUS_REFUSED, started);
     }
     NodusStatus status = timer_start(&timer, run);
+    if (!status) status = force_apply(run);
     if (!status) status = scheduler_run(run);
     timer_stop(&timer);
     if (status) { /* nothing that a node is to blame for: memory */
-        run_warn(run, NULL, nodus_error_message(status));
+        event_error(&run->events, NULL, &(EventFailure){.message = nodus_error_message(status),
+                                                        .exception_type = scheduler_exception(nodus_error_kind(status))});
         nodus_error_free(status);
         run->failures++;
     }

@@ -23,7 +23,10 @@ struct NodusRun {
     Arena *arena;                     /* their texts */
     RunDump *dump;
     int dumps;
+    double started; /* file_clock when it began */
     int failures; /* nodes that failed, files that could not be written */
+    bool ran;     /* something had to be made */
+    struct Growth *growth; /* while it executes */
 };
 
 /* nodus_run_new and so on, for api.c and for tests that open engines of their own. */

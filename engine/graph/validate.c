@@ -5,6 +5,8 @@
 #include "engine/graph/validate.h"
 #include "engine/base/status.h"
 #include "engine/graph/check.h"
+#include "engine/graph/classes.h"
+#include "engine/graph/facts.h"
 #include "engine/graph/order.h"
 #include <string.h>
 
@@ -43,7 +45,7 @@ static NodusStatus find_roots(const Workflow *workflow, const ValidateOptions *o
     roots->node = memory_array((size_t)workflow->count + (size_t)options->wanted_count + 1, sizeof *roots->node);
     for (int32_t n = 0; roots->node && n < workflow->count; n++) {
         const NodusNode *def = workflow->node[n].def;
-        if (def && (def->flags & NODUS_OUTPUT) && (!asked || asked[n])) roots->node[roots->count++] = n;
+        if (def && def->run && (def->flags & NODUS_OUTPUT) && (!asked || asked[n])) roots->node[roots->count++] = n;
     }
     roots->outputs = roots->count;
     for (int i = 0; roots->node && i < options->wanted_count; i++) roots->node[roots->count++] = options->wanted[i];
@@ -51,107 +53,32 @@ static NodusStatus find_roots(const Workflow *workflow, const ValidateOptions *o
     return roots->node ? NULL : status_memory();
 }
 
-/* ---- Classes ------------------------------------------------------------------------------------------------------- */
-
-static const char *nearest_class(const NodusEngine *engine, const char *name)
-{
-    const int count = registry_node_count(engine->registry);
-    const char **names = memory_array((size_t)count + 1, sizeof *names);
-    for (int i = 0; names && i < count; i++) names[i] = registry_node_at(engine->registry, i)->name;
-    const char *nearest = names ? text_nearest(name, names, (size_t)count) : NULL;
-    memory_free(names);
-    return nearest;
-}
-
-/* For people: all the classes that are missing, and what the first may have meant. */
-static void unknown_extra(const NodusEngine *engine, const Workflow *workflow, const char *first, Text *out)
-{
-    int32_t count = 0;
-    text_add(out, "{\"unknown\": [");
-    for (int32_t n = 0; n < workflow->count; n++) {
-        const Node *node = &workflow->node[n];
-        if (!node->class_type || (node->def && node->def->run)) continue;
-        if (count++) text_add(out, ", ");
-        json_put_string(out, node->class_type, false);
-    }
-    text_format(out, "], \"unknown_count\": %d, \"node_count\": %d", count, workflow->count);
-    const char *nearest = nearest_class(engine, first);
-    if (nearest) {
-        text_add(out, ", \"nearest\": ");
-        json_put_string(out, nearest, false);
-    }
-    text_char(out, '}');
-}
-
-static void report_class(const NodusEngine *engine, const Workflow *workflow, const Node *node, Report *report)
-{
-    Text message = {0}, details = {0}, extra = {0};
-    text_format(&details, "Node ID '#%s'%s", node->id, node->def ? ": known, not built yet" : "");
-    if (node->class_type) {
-        text_format(&message, "Cannot execute because node %s does not exist.", node->class_type);
-        unknown_extra(engine, workflow, node->class_type, &extra);
-    } else {
-        text_add(&message, "Cannot execute because a node is missing the class_type property.");
-        text_add(&extra, "{}");
-    }
-    report->failed |= message.failed || details.failed || extra.failed;
-    report_whole(report, "invalid_prompt", text_get(&message), text_get(&details), text_get(&extra));
-    text_free(&message);
-    text_free(&details);
-    text_free(&extra);
-}
-
-/* The first node, in the order of the prompt, without a class or of one that is not there. Of unknown classes only those that an
- * output needs count; without outputs all do. */
-static bool check_classes(const NodusEngine *engine, const Workflow *workflow, bool outputs, Report *report)
-{
-    for (int32_t n = 0; n < workflow->count; n++) {
-        const Node *node = &workflow->node[n];
-        if (node->def && node->def->run) continue;
-        if (node->class_type && outputs && !node->reached) {
-            report_warning(report, "node %s: class %s is not part of this build; no output needs it", node->id, node->class_type);
-            continue;
-        }
-        report_class(engine, workflow, node, report);
-        return false;
-    }
-    return true;
-}
-
 /* ---- Nodes and outputs --------------------------------------------------------------------------------------------- */
 
-static bool has_bad_source(const Workflow *workflow, const Node *node)
-{
-    for (uint32_t i = 0; i < node->def->input_count; i++)
-        if (node->bind[i].kind == BIND_LINK && workflow->node[node->bind[i].source].bad) return true;
-    return false;
-}
-
-static void report_cycle(Report *report, const Node *node, ReportNode **entry, const char *cycle)
+static void report_cycle(Report *report, const Node *node, ReportNode **entry, const OrderCycle *cycle)
 {
     Text extra = {0};
-    text_add(&extra, "{\"cycle\": ");
-    json_put_string(&extra, cycle ? cycle : node->id, false);
-    text_char(&extra, '}');
-    if (!*entry) *entry = report_node(report, node->id, node->class_type);
-    report_error(report, *entry, "dependency_cycle", "Dependency cycle detected", cycle ? cycle : node->id, text_get(&extra));
+    text_format(&extra, "{\"cycle\": %s}", cycle->ids);
+    report->failed |= extra.failed;
+    if (!*entry) *entry = report_node(report, node->id, node->class_type, node->title);
+    report_error(report, *entry, "dependency_cycle", "Dependency cycle detected", cycle->text, text_get(&extra));
     text_free(&extra);
 }
 
 /* Checks the nodes in order; entry[n]: the errors of node n. One node a cycle would do, but which one is at fault nobody knows:
  * the first in the order gets the error. */
-static NodusStatus check_nodes(NodusEngine *engine, Workflow *workflow, bool strict, const char *cycle, Report *report,
+static NodusStatus check_nodes(NodusEngine *engine, Workflow *workflow, bool strict, OrderCycle cycle, Report *report,
                                ReportNode **entry)
 {
     for (int32_t k = 0; k < workflow->order_count; k++) {
         const int32_t n = workflow->order[k];
         Node *node = &workflow->node[n];
         NODUS_TRY(check_node(engine, workflow, node, strict, report, &entry[n]));
-        if (node->cyclic && cycle) {
-            report_cycle(report, node, &entry[n], cycle);
-            cycle = NULL;
+        if (node->cyclic && cycle.text) {
+            report_cycle(report, node, &entry[n], &cycle);
+            cycle.text = NULL;
         }
-        node->bad = entry[n] || node->cyclic || has_bad_source(workflow, node);
+        node->bad = entry[n] || node->cyclic || workflow_has_bad_source(workflow, node);
     }
     return NULL;
 }
@@ -167,7 +94,7 @@ static void name_output(const Workflow *workflow, int32_t root, ReportNode *cons
         const int32_t n = stack[--depth];
         const Node *node = &workflow->node[n];
         if (entry[n]) report_dependent(report, entry[n], workflow->node[root].id);
-        for (uint32_t i = 0; i < node->def->input_count; i++) {
+        for (uint32_t i = 0; i < node->binds; i++) {
             const int32_t source = node->bind[i].kind == BIND_LINK ? node->bind[i].source : -1;
             if (source < 0 || seen[source] == root + 1 || !workflow->node[source].bad) continue;
             seen[source] = root + 1;
@@ -209,9 +136,9 @@ static void report_all_bad(const Roots *roots, ReportNode *const *entry, Report 
 static NodusStatus validate_roots(NodusEngine *engine, Workflow *workflow, const ValidateOptions *options, const Roots *roots,
                                   Report *report)
 {
-    const char *cycle;
+    OrderCycle cycle;
     NODUS_TRY(order_nodes(workflow, roots->node, roots->count, &cycle));
-    if (!check_classes(engine, workflow, roots->count > 0, report)) return NULL;
+    if (!classes_check(engine, workflow, roots->count > 0, report)) return NULL;
     if (!roots->count) {
         report_whole(report, "prompt_no_outputs", "Prompt has no outputs", "", NULL);
         return NULL;
@@ -219,6 +146,7 @@ static NodusStatus validate_roots(NodusEngine *engine, Workflow *workflow, const
     ReportNode **entry = memory_array((size_t)workflow->count + 1, sizeof *entry);
     if (!entry) return status_memory();
     NodusStatus status = check_nodes(engine, workflow, options->strict, cycle, report, entry);
+    if (!status) status = facts_new(engine, workflow, report, entry, &workflow->facts);
     if (!status) status = sort_outputs(workflow, roots, entry, report);
     size_t bad = 0;
     for (size_t r = 0; r < roots->count; r++) bad += workflow->node[roots->node[r]].bad;

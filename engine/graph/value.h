@@ -76,6 +76,7 @@ typedef struct Result {
     atomic_int references;
     double seconds;
     char *ui; /* JSON object, or NULL */
+    bool local; /* never on disk: making it did something that each process is to do */
     uint32_t slots;
     Slot slot[];
 } Result;

@@ -4,6 +4,8 @@
  * matter, so that every error is reported at once. */
 #include "engine/graph/workflow.h"
 #include "engine/base/status.h"
+#include "engine/graph/facts.h"
+#include "engine/graph/ui.h"
 #include <string.h>
 
 void workflow_replace(cJSON *item, cJSON *other)
@@ -33,17 +35,28 @@ static const char *title_of(const cJSON *json, const Node *node)
     return node->def && node->def->title ? node->def->title : node->class_type ? node->class_type : "";
 }
 
-/* The items of declared inputs; of duplicates the last. */
+/* The items of declared inputs, and of a variadic node the others too; of duplicates the last. */
 static bool find_items(Workflow *workflow, Node *node)
 {
-    node->item = arena_alloc(workflow->arena, (node->def->input_count + 1) * sizeof *node->item);
-    node->bind = arena_alloc(workflow->arena, (node->def->input_count + 1) * sizeof *node->bind);
-    if (!node->item || !node->bind) return false;
-    for (cJSON *item = node->inputs ? node->inputs->child : NULL; item; item = item->next) {
-        const int index = workflow_input_index(node->def, item->string);
+    const bool variadic = node->def->flags & NODUS_VARIADIC;
+    const size_t most = node->def->input_count + 1 + (variadic && node->inputs ? (size_t)cJSON_GetArraySize(node->inputs) : 0);
+    Names extra = {0};
+    node->item = arena_alloc(workflow->arena, most * sizeof *node->item);
+    node->bind = arena_alloc(workflow->arena, most * sizeof *node->bind);
+    node->extra = variadic ? arena_alloc(workflow->arena, most * sizeof *node->extra) : NULL;
+    node->binds = node->def->input_count;
+    bool fine = node->item && node->bind && (node->extra || !variadic);
+    for (cJSON *item = node->inputs ? node->inputs->child : NULL; item && fine; item = item->next) {
+        int index = workflow_input_index(node->def, item->string);
+        if (index < 0 && variadic && (index = names_get(&extra, item->string)) < 0) {
+            index = (int)node->binds++;
+            node->extra[(uint32_t)index - node->def->input_count] = item->string;
+            fine = names_put(&extra, item->string, index);
+        }
         if (index >= 0) node->item[index] = item;
     }
-    return true;
+    names_free(&extra);
+    return fine;
 }
 
 static NodusStatus add_node(Workflow *workflow, const Registry *registry, cJSON *json)
@@ -79,29 +92,46 @@ static void open_envelope(Workflow *workflow)
     if (!cJSON_IsArray(workflow->targets)) workflow->targets = NULL; /* null: all outputs */
 }
 
-static const char *shape_problem(const Workflow *workflow)
+/* The workflow as it was goes into the pictures beside the prompt that was made of it. */
+static NodusStatus keep_original(Workflow *workflow, const cJSON *document)
 {
-    const cJSON *root = workflow->prompt;
-    if (!cJSON_IsObject(root)) return "the document is no JSON object of nodes";
-    if (cJSON_IsArray(json_get(root, "nodes")))
-        return "this is a workflow as the editor saves it; nodus reads the API format so far: in the editor choose \"Export "
-               "(API)\"";
-    return NULL;
+    if (workflow->extra_pnginfo && !cJSON_IsNull(workflow->extra_pnginfo)) return NULL;
+    cJSON *original = cJSON_CreateObjectReference(document->child);
+    workflow->extra_pnginfo = workflow->pnginfo = cJSON_CreateObject();
+    if (original && workflow->pnginfo && cJSON_AddItemToObject(workflow->pnginfo, "workflow", original)) return NULL;
+    cJSON_Delete(original);
+    return status_memory();
 }
 
-static NodusStatus build(Workflow *workflow, const Registry *registry, Report *report)
+static NodusStatus convert(Workflow *workflow, const Registry *registry, Folders *folders, Report *report)
+{
+    const UiOptions options = {0};
+    const cJSON *document = workflow->prompt;
+    NODUS_TRY(ui_convert(registry, folders, workflow->json, document, &options, report, &workflow->converted));
+    workflow->prompt = workflow->converted;
+    return keep_original(workflow, document);
+}
+
+static NodusStatus build(Workflow *workflow, const Registry *registry, Folders *folders, Report *report)
 {
     open_envelope(workflow);
-    const char *problem = shape_problem(workflow);
-    if (problem) {
-        report_whole(report, "invalid_prompt", "This is not a prompt", problem, NULL);
+    if (!cJSON_IsObject(workflow->prompt)) {
+        report_whole(report, "invalid_prompt", "This is not a prompt", "the document is no JSON object of nodes", NULL);
         return NULL;
     }
+    NodusStatus status = ui_is(workflow->prompt) ? convert(workflow, registry, folders, report) : NULL;
+    if (status && nodus_error_kind(status) != NODUS_ERROR_MEMORY) {
+        report_whole(report, "invalid_prompt", "The workflow cannot be converted", nodus_error_message(status), NULL);
+        nodus_error_free(status);
+        return NULL;
+    }
+    NODUS_TRY(status);
     for (cJSON *json = workflow->prompt->child; json; json = json->next) NODUS_TRY(add_node(workflow, registry, json));
     return NULL;
 }
 
-NodusStatus workflow_parse(const Registry *registry, const char *text, size_t length, Report *report, Workflow **out)
+NodusStatus workflow_parse(const Registry *registry, Folders *folders, const char *text, size_t length, Report *report,
+                           Workflow **out)
 {
     *out = NULL;
     Workflow *workflow = memory_alloc(sizeof *workflow);
@@ -115,7 +145,7 @@ NodusStatus workflow_parse(const Registry *registry, const char *text, size_t le
         nodus_error_free(status);
         status = NULL;
     } else if (!status) {
-        status = build(workflow, registry, report);
+        status = build(workflow, registry, folders, report);
     }
     if (status || report->error) workflow_free(workflow);
     else *out = workflow;
@@ -127,13 +157,23 @@ void workflow_free(Workflow *workflow)
     if (!workflow) return;
     for (int32_t n = 0; n < workflow->count; n++) {
         const Node *node = &workflow->node[n];
-        for (uint32_t i = 0; node->def && i < node->def->input_count; i++) value_unref(node->bind[i].value);
+        for (uint32_t i = 0; i < node->binds; i++) value_unref(node->bind[i].value);
     }
+    facts_free(workflow->facts);
     memory_free(workflow->node);
     names_free(&workflow->ids);
+    cJSON_Delete(workflow->converted);
+    cJSON_Delete(workflow->pnginfo);
     json_free(workflow->json);
     arena_free(workflow->arena);
     memory_free(workflow);
+}
+
+bool workflow_has_bad_source(const Workflow *workflow, const Node *node)
+{
+    for (uint32_t i = 0; i < node->binds; i++)
+        if (node->bind[i].kind == BIND_LINK && workflow->node[node->bind[i].source].bad) return true;
+    return false;
 }
 
 int32_t workflow_find(const Workflow *workflow, const char *id)

@@ -7,6 +7,7 @@
 #define GRAPH_WORKFLOW_H
 #include "engine/base/memory.h"
 #include "engine/formats/json.h"
+#include "engine/graph/folders.h"
 #include "engine/graph/names.h"
 #include "engine/graph/registry.h"
 #include "engine/graph/report.h"
@@ -18,6 +19,8 @@ typedef struct Bind {
     uint32_t slot;     /* BIND_LINK */
     int32_t source;    /* BIND_LINK: index of a node */
     NodusValue *value; /* BIND_LITERAL: a list of one */
+    const char *name;  /* BIND_LINK: the source's id; BIND_LITERAL: what a payload goes by in signatures, else NULL. "~…": in
+                        * this process only */
 } Bind;
 
 typedef struct Node {
@@ -25,8 +28,11 @@ typedef struct Node {
     const char *title;           /* of the prompt, else of the class */
     const NodusNode *def;        /* NULL: unknown class */
     cJSON *json, *inputs;        /* inputs: NULL when it has none */
-    cJSON **item;                /* one a declared input: what the prompt has there, or NULL */
-    Bind *bind;                  /* one a declared input */
+    uint32_t binds;              /* declared inputs, then the undeclared ones of a variadic node */
+    cJSON **item;                /* one a bind: what the prompt has there, or NULL */
+    Bind *bind;
+    const char **extra;          /* the names of undeclared inputs */
+    const struct Node *visible;  /* made by expansion: the node of the prompt that its events name; else NULL */
     bool reached, cyclic, bad;   /* by validation: an output needs it; it lies on a cycle; it cannot run */
 } Node;
 
@@ -34,18 +40,24 @@ typedef struct Workflow {
     Arena *arena;
     Json *json;
     cJSON *prompt, *extra_pnginfo, *targets; /* the last two may be NULL */
+    cJSON *converted, *pnginfo;              /* made here, of a workflow in the editor's format: what the above point to */
     Node *node;                              /* in the order of the prompt */
     int32_t count;
     size_t capacity;
     Names ids;
     int32_t *order; /* by validation: the nodes that roots need, sources first */
     int32_t order_count;
+    struct Facts *facts; /* by validation: what is known before a run (facts.h); may be NULL */
 } Workflow;
 
-/* Parses the API format or its HTTP envelope. What is wrong with the text goes into the report (then *out is NULL); the error
- * return is for memory. */
-NodusStatus workflow_parse(const Registry *registry, const char *text, size_t length, Report *report, Workflow **out);
+/* Parses the API format, its HTTP envelope, or a workflow as the editor saves it, which is converted (ui.h). What is wrong with the
+ * text goes into the report (then *out is NULL); the error return is for memory. `folders` may be NULL. */
+NodusStatus workflow_parse(const Registry *registry, Folders *folders, const char *text, size_t length, Report *report,
+                           Workflow **out);
 void workflow_free(Workflow *workflow); /* NULL is allowed */
+
+/* Whether a node is linked to one that cannot run. */
+bool workflow_has_bad_source(const Workflow *workflow, const Node *node);
 
 int32_t workflow_find(const Workflow *workflow, const char *id); /* −1 when absent */
 /* A node by id or, where no id matches, by title; a title that several nodes have, or a name that none has, is an error. */

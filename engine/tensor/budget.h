@@ -21,6 +21,7 @@ void budget_unpin(Budget *budget, BudgetEntry *entry);
 /* Forgets an entry whose owner frees the memory itself; not for one being evicted. */
 void budget_remove(Budget *budget, BudgetEntry *entry);
 size_t budget_used(Budget *budget);
+size_t budget_pinned(Budget *budget); /* of that, what cannot go now */
 size_t budget_peak(Budget *budget);
 size_t budget_limit(const Budget *budget);
 #endif

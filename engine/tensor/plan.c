@@ -1,38 +1,12 @@
-/* plan.c: compiles a tensor graph and runs it.
+/* plan.c: compiles a tensor graph (plan_run.c runs it).
  *
- * One idea: everything that depends on shapes is decided once, here; a run only binds inputs, pins weights and launches. The weights are
- * numbered as the ops use them: one number a (weight, op, input), because the op decides the packing. The arena of the last run is kept with the
- * plan, for fresh memory is dear and a sampler runs the same plan again and again. */
-#include <pthread.h>
+ * One idea: everything that depends on shapes is decided once, here. The weights are numbered as the ops use them: one number a (weight, op,
+ * input), because the op decides the packing. The ops are cut into segments, each a program of its own with some of the weights, so that weights
+ * which do not all fit in memory can come and go segment by segment (stream.c). */
 #include <string.h>
 #include "engine/tensor/device_memory.h"
 #include "engine/tensor/passes.h"
 #include "engine/tensor/plan_inside.h"
-
-typedef struct PlanWeight { int index, op, input; } PlanWeight;
-typedef struct PlanPort { const char *name; View view; } PlanPort;
-typedef struct PlanSlot { int port; size_t offset; } PlanSlot; /* an address that ops read: into input `port` */
-
-struct Plan {
-    atomic_int references;
-    Device *device;
-    WeightSet *weights;
-    OpGraph *graph; /* owns names and attributes */
-    Op *ops;
-    View *views; /* OP_INPUTS an op */
-    int op_count;
-    PlanWeight *packed;
-    size_t packed_count;
-    PlanPort *inputs, *outputs;
-    size_t input_count, output_count;
-    PlanSlot *slots;
-    size_t slot_count, slot_capacity;
-    size_t arena_bytes;
-    double flop;
-    void *program;
-    pthread_mutex_t lock; /* of `arena` */
-    void *arena;          /* lent while NULL */
-};
 
 static void plan_traced(PlanTrace trace, const char *pass, const OpGraph *graph)
 {
@@ -54,15 +28,31 @@ static NodusStatus plan_checked(const OpGraph *graph, GraphStage stage)
 #endif
 }
 
+enum { SEGMENT_SHARE = 32, SEGMENT_MOST = 32 << 20, SEGMENT_ALIGNMENT = 64 };
+
 size_t plan_arena_bytes(const Plan *plan) { return plan->arena_bytes; }
+size_t plan_weight_bytes(const Plan *plan) { return plan->packed_bytes; }
+uint64_t plan_network(const Plan *plan)
+{
+    const Hash128 set = weights_identity(plan->weights);
+    const uint64_t key[] = {set.low, set.high, plan->packed_count, plan->packed_count ? (uint64_t)plan->packed[0].index : 0};
+    return hash_of(key, sizeof key).low;
+}
+
 double plan_flop(const Plan *plan) { return plan->flop; }
+
+size_t plan_host_bytes(const Plan *plan)
+{
+    const size_t op = 2 * sizeof(Op) + 2 * OP_INPUTS * sizeof(View); /* in the plan and in its programs */
+    return sizeof *plan + plan->graph->count * sizeof(Node) + (size_t)plan->op_count * op + plan->packed_count * sizeof(PlanWeight);
+}
 
 void plan_unref(Plan *plan)
 {
     if (!plan || atomic_fetch_sub(&plan->references, 1) != 1) return;
-    if (plan->program) plan->device->backend->discard(plan->program);
-    if (plan->arena) device_release(plan->device, plan->arena);
-    pthread_mutex_destroy(&plan->lock);
+    for (int i = 0; i < plan->segment_count; i++)
+        if (plan->segments[i].program) plan->device->backend->discard(plan->segments[i].program);
+    memory_free(plan->segments);
     memory_free(plan->ops);
     memory_free(plan->views);
     memory_free(plan->packed);
@@ -123,7 +113,7 @@ static NodusStatus plan_place(Plan *plan, int32_t id, int op, int input, View *o
         if (node != base) return nodus_error(NODUS_ERROR_INTERNAL, "a view of the weight \"%s\"", base->name);
         out->place = PLACE_WEIGHT;
         out->at = plan->packed_count;
-        plan->packed[plan->packed_count++] = (PlanWeight){base->weight, op, input};
+        plan->packed[plan->packed_count++] = (PlanWeight){.index = base->weight, .op = op, .input = input};
         return NULL;
     default: out->place = PLACE_ARENA; out->at = base->at + offset; return NULL;
     }
@@ -154,9 +144,16 @@ static NodusStatus plan_ports(Plan *plan)
 static NodusStatus plan_ops(Plan *plan)
 {
     const OpGraph *graph = plan->graph;
-    plan->ops = memory_array(graph->count + 1, sizeof *plan->ops);
-    plan->views = memory_array((graph->count + 1) * OP_INPUTS, sizeof *plan->views);
-    plan->packed = memory_array((graph->count + 1) * OP_INPUTS, sizeof *plan->packed);
+    size_t ops = 0, weights = 0;
+    for (size_t i = 0; i < graph->count; i++) {
+        const Node *node = &graph->nodes[i];
+        ops += plan_computes(node, (int32_t)i);
+        for (int k = 0; k < node->inputs && plan_computes(node, (int32_t)i); k++)
+            weights += node->in[k] >= 0 && graph->nodes[graph->nodes[node->in[k]].base].kind == NODE_WEIGHT;
+    }
+    plan->ops = memory_array(ops + 1, sizeof *plan->ops);
+    plan->views = memory_array((ops + 1) * OP_INPUTS, sizeof *plan->views);
+    plan->packed = memory_array(weights + graph->output_count + 1, sizeof *plan->packed);
     if (!plan->ops || !plan->views || !plan->packed) return status_memory();
     NODUS_TRY(plan_ports(plan));
     for (size_t i = 0; i < graph->count; i++) {
@@ -194,12 +191,52 @@ static NodusStatus plan_passes(Plan *plan, PlanTrace trace, uint64_t *arena)
     return plan_checked(graph, STAGE_PLACED);
 }
 
+/* ---- Segments ---- */
+
+static void plan_measure_weights(Plan *plan)
+{
+    for (size_t i = 0; i < plan->packed_count; i++) {
+        PlanWeight *weight = &plan->packed[i];
+        const size_t bytes = weights_packed_bytes(plan->weights, weight->index, plan->device, &plan->ops[weight->op], weight->input);
+        weight->bytes = (bytes + SEGMENT_ALIGNMENT - 1) / SEGMENT_ALIGNMENT * SEGMENT_ALIGNMENT;
+        plan->packed_bytes += weight->bytes;
+    }
+}
+
+/* Cuts before an op whose weights would make the segment too large. */
+static NodusStatus plan_cut(Plan *plan)
+{
+    const size_t share = plan->packed_bytes / SEGMENT_SHARE, most = share < SEGMENT_MOST ? share : SEGMENT_MOST;
+    plan->segments = memory_array((size_t)plan->op_count + 1, sizeof *plan->segments);
+    if (!plan->segments) return status_memory();
+    size_t next = 0; /* weight */
+    for (int op = 0; op < plan->op_count; op++) {
+        size_t bytes = 0, last = next;
+        while (last < plan->packed_count && plan->packed[last].op == op) bytes += plan->packed[last++].bytes;
+        PlanSegment *segment = &plan->segments[plan->segment_count ? plan->segment_count - 1 : 0];
+        if (!plan->segment_count || (bytes && segment->bytes && segment->bytes + bytes > most)) {
+            segment = &plan->segments[plan->segment_count++];
+            *segment = (PlanSegment){.first_op = op, .first_weight = next};
+        }
+        for (size_t i = next; i < last; i++) {
+            plan->packed[i].at = segment->bytes;
+            segment->bytes += plan->packed[i].bytes;
+        }
+        segment->op_count++;
+        segment->weight_count += last - next;
+        next = last;
+    }
+    return NULL;
+}
+
 static NodusStatus plan_compile(Plan *plan, PlanTrace trace)
 {
     uint64_t arena = 0;
     plan->flop = graph_flop(plan->graph);
     NODUS_TRY(plan_passes(plan, trace, &arena));
     NODUS_TRY(plan_ops(plan));
+    plan_measure_weights(plan);
+    NODUS_TRY(plan_cut(plan));
     const Backend *backend = plan->device->backend;
     size_t workspace = 0;
     for (int i = 0; i < plan->op_count; i++) {
@@ -208,7 +245,12 @@ static NodusStatus plan_compile(Plan *plan, PlanTrace trace)
     }
     if (workspace > SIZE_MAX - arena) return status_memory();
     plan->arena_bytes = arena + workspace;
-    return status_of_fault(backend->compile(plan->device->handle, plan->ops, plan->op_count, arena, &plan->program), "compiling a network");
+    for (int i = 0; i < plan->segment_count; i++) {
+        PlanSegment *segment = &plan->segments[i];
+        const Fault fault = backend->compile(plan->device->handle, plan->ops + segment->first_op, segment->op_count, arena, &segment->program);
+        NODUS_TRY(status_of_fault(fault, "compiling a network"));
+    }
+    return NULL;
 }
 
 NodusStatus plan_new(Device *device, WeightSet *weights, NodusStatus (*build)(void *context, OpGraph *graph), void *context, PlanTrace trace, Plan **out)
@@ -216,7 +258,6 @@ NodusStatus plan_new(Device *device, WeightSet *weights, NodusStatus (*build)(vo
     Plan *plan = memory_alloc(sizeof *plan);
     if (!plan) return status_memory();
     atomic_init(&plan->references, 1);
-    pthread_mutex_init(&plan->lock, NULL);
     plan->device = device;
     plan->weights = weights_ref(weights);
     NodusStatus status = graph_new(weights, &plan->graph);
@@ -229,130 +270,4 @@ NodusStatus plan_new(Device *device, WeightSet *weights, NodusStatus (*build)(vo
     }
     *out = plan;
     return NULL;
-}
-
-/* ---- Running ---- */
-
-void bindings_input(Bindings *bindings, const char *name, const Tensor *tensor)
-{
-    if (bindings->inputs < BINDINGS_MAX) {
-        bindings->input[bindings->inputs].name = name;
-        bindings->input[bindings->inputs].tensor = tensor;
-    }
-    bindings->inputs++; /* too many are reported by plan_run */
-}
-
-void bindings_output(Bindings *bindings, const char *name, Tensor **tensor)
-{
-    if (bindings->outputs < BINDINGS_MAX) {
-        bindings->output[bindings->outputs].name = name;
-        bindings->output[bindings->outputs].tensor = tensor;
-    }
-    bindings->outputs++;
-}
-
-/* The address of an input in the form that was compiled: contiguous, of the declared type. */
-static NodusStatus plan_bind(NodusMath *math, const PlanPort *port, const Bindings *bindings, void **data)
-{
-    const Tensor *tensor = NULL;
-    for (int i = 0; i < bindings->inputs; i++)
-        if (strcmp(bindings->input[i].name, port->name) == 0) tensor = bindings->input[i].tensor;
-    char one[SHAPE_TEXT], two[SHAPE_TEXT];
-    if (!tensor) return nodus_error(NODUS_ERROR_INTERNAL, "the network's input \"%s\" was not given", port->name);
-    if (!shape_equal(tensor->rank, tensor->dim, port->view.rank, port->view.dim))
-        return nodus_error(NODUS_ERROR_INTERNAL, "the network's input \"%s\" has the shape %s, expected %s", port->name, shape_text(tensor->rank, tensor->dim, one),
-                           shape_text(port->view.rank, port->view.dim, two));
-    if (tensor->dtype == port->view.dtype && tensor_is_contiguous(tensor)) {
-        *data = tensor->data;
-        return NULL;
-    }
-    Tensor *copy = NULL;
-    NODUS_TRY(tensor_new(math->device, port->view.dtype, port->view.rank, port->view.dim, &copy));
-    NODUS_TRY(math_keep(math, copy));
-    const View to = view_of(copy), from = view_of(tensor);
-    NODUS_TRY(device_copy(math->device, &to, &from));
-    *data = copy->data;
-    return NULL;
-}
-
-static NodusStatus plan_borrow_arena(Plan *plan, void **arena)
-{
-    pthread_mutex_lock(&plan->lock);
-    *arena = plan->arena;
-    plan->arena = NULL;
-    pthread_mutex_unlock(&plan->lock);
-    return *arena ? NULL : device_allocate(plan->device, plan->arena_bytes ? plan->arena_bytes : 64, arena);
-}
-
-static void plan_return_arena(Plan *plan, void *arena)
-{
-    pthread_mutex_lock(&plan->lock);
-    void *surplus = plan->arena ? arena : NULL;
-    if (!surplus) plan->arena = arena;
-    pthread_mutex_unlock(&plan->lock);
-    if (surplus) device_release(plan->device, surplus);
-}
-
-static NodusStatus plan_pin(NodusMath *math, const Plan *plan, const void **packed, size_t *pinned)
-{
-    for (*pinned = 0; *pinned < plan->packed_count; (*pinned)++) {
-        const PlanWeight *weight = &plan->packed[*pinned];
-        NODUS_TRY(math_cancelled(math));
-        NODUS_TRY(weights_pin(math->weights, plan->weights, weight->index, plan->device, &plan->ops[weight->op], weight->input, &packed[*pinned]));
-    }
-    return NULL;
-}
-
-/* Copies what the launch left in the arena (or passed through from an input) into a tensor of its own. */
-static NodusStatus plan_output(NodusMath *math, const PlanPort *port, void *arena, void *const *slots, Tensor **out)
-{
-    Tensor *result = NULL;
-    NODUS_TRY(tensor_new(math->device, port->view.dtype, port->view.rank, port->view.dim, &result));
-    NODUS_TRY(math_keep(math, result));
-    View from = port->view;
-    from.data = from.place == PLACE_INPUT ? slots[from.at] : (char *)arena + from.at;
-    from.place = PLACE_MEMORY;
-    const View to = view_of(result);
-    NODUS_TRY(device_copy(math->device, &to, &from));
-    *out = result;
-    return NULL;
-}
-
-static NodusStatus plan_outputs(NodusMath *math, const Plan *plan, const Bindings *bindings, void *arena, void *const *slots)
-{
-    for (int i = 0; i < bindings->outputs; i++) {
-        size_t port = 0;
-        while (port < plan->output_count && strcmp(plan->outputs[port].name, bindings->output[i].name) != 0) port++;
-        if (port == plan->output_count) return nodus_error(NODUS_ERROR_INTERNAL, "the network has no output \"%s\"", bindings->output[i].name);
-        NODUS_TRY(plan_output(math, &plan->outputs[port], arena, slots, bindings->output[i].tensor));
-    }
-    return NULL;
-}
-
-static NodusStatus plan_execute(NodusMath *math, Plan *plan, const Bindings *bindings, void *arena, void **slots, const void **packed)
-{
-    for (size_t i = 0; i < plan->slot_count; i++) {
-        void *data = NULL;
-        NODUS_TRY(plan_bind(math, &plan->inputs[plan->slots[i].port], bindings, &data));
-        slots[i] = (char *)data + plan->slots[i].offset;
-    }
-    NODUS_TRY(device_launch(plan->device, plan->program, arena, slots, packed, math->cancel));
-    return plan_outputs(math, plan, bindings, arena, slots);
-}
-
-NodusStatus plan_run(NodusMath *math, Plan *plan, const Bindings *bindings)
-{
-    if (bindings->inputs > BINDINGS_MAX || bindings->outputs > BINDINGS_MAX) return nodus_error(NODUS_ERROR_INTERNAL, "too many inputs or outputs of a network");
-    void *arena = NULL;
-    void **slots = memory_array(plan->slot_count + 1, sizeof *slots);
-    const void **packed = memory_array(plan->packed_count + 1, sizeof *packed);
-    size_t pinned = 0;
-    NodusStatus status = slots && packed ? plan_pin(math, plan, packed, &pinned) : status_memory();
-    if (!status) status = plan_borrow_arena(plan, &arena);
-    if (!status) status = plan_execute(math, plan, bindings, arena, slots, packed);
-    if (arena) plan_return_arena(plan, arena);
-    for (size_t i = 0; i < pinned; i++) weights_unpin(math->weights, packed[i]);
-    memory_free(slots);
-    memory_free(packed);
-    return status;
 }

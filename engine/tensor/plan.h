@@ -17,7 +17,10 @@ PlanKey plan_key_end(NodusHash *hash); /* frees the hash */
 /* The plan of that key; built by `build(context, graph)` when it is not there. The reference is the caller's: plan_unref. */
 NodusStatus plan_get(NodusMath *math, PlanKey key, WeightSet *weights, NodusStatus (*build)(void *context, OpGraph *graph), void *context, Plan **out);
 void plan_unref(Plan *plan); /* NULL is allowed */
-size_t plan_arena_bytes(const Plan *plan); /* exact */
+size_t plan_arena_bytes(const Plan *plan);  /* exact */
+size_t plan_weight_bytes(const Plan *plan); /* of all its packed weights */
+size_t plan_missing_bytes(NodusMath *math, const Plan *plan); /* of its packed weights that the store does not hold now */
+uint64_t plan_network(const Plan *plan); /* equal for plans that use the same weights, whatever their sizes */
 double plan_flop(const Plan *plan);
 
 /* The tensors of one run, by name. Inputs may have any strides; outputs are made contiguous, on the scratch list. */
@@ -29,7 +32,10 @@ typedef struct NodusBindings {
 } Bindings;
 void bindings_input(Bindings *bindings, const char *name, const Tensor *tensor);
 void bindings_output(Bindings *bindings, const char *name, Tensor **tensor);
+/* Arena and weights stay under the memory budget: weights that do not all fit are packed anew in each run, a piece ahead of the computing
+ * (stream.h), with the same bits. NODUS_ERROR_MEMORY when not even one piece fits beside the arena. */
 NodusStatus plan_run(NodusMath *math, Plan *plan, const Bindings *bindings);
+bool plan_fits(NodusMath *math, const Plan *plan); /* plan_run would not fail for that reason now */
 
 NodusStatus plan_cache_new(Budget *budget, PlanCache **out);
 void plan_cache_free(PlanCache *cache);

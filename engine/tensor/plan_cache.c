@@ -1,7 +1,7 @@
 /* plan_cache.c: plans by key, under the budget.
  *
- * One idea: a key says all that changes a program, so an equal key is an equal plan. An entry costs its arena, which a plan keeps between
- * runs; when it is evicted, a run that still holds the plan keeps it alive by its reference. */
+ * One idea: a key says all that changes a program, so an equal key is an equal plan. An entry costs what the plan itself takes;
+ * when it is evicted, a run that still holds the plan keeps it alive by its reference. Arenas are lent by the cache's lender. */
 #include <pthread.h>
 #include <string.h>
 #include "engine/base/file.h"
@@ -21,6 +21,7 @@ struct CachedPlan {
 struct PlanCache {
     pthread_mutex_t lock;
     Budget *budget;
+    Lender *lender;
     CachedPlan *first;
     PlanCounters counters;
     PlanTrace trace;
@@ -30,6 +31,11 @@ NodusStatus plan_cache_new(Budget *budget, PlanCache **out)
 {
     PlanCache *cache = memory_alloc(sizeof *cache);
     if (!cache) return status_memory();
+    NodusStatus status = lender_new(budget, &cache->lender);
+    if (status) {
+        memory_free(cache);
+        return status;
+    }
     pthread_mutex_init(&cache->lock, NULL);
     cache->budget = budget;
     *out = cache;
@@ -59,6 +65,7 @@ void plan_cache_free(PlanCache *cache)
         plan_unref(cached->plan);
         memory_free(cached);
     }
+    lender_free(cache->lender);
     pthread_mutex_destroy(&cache->lock);
     memory_free(cache);
 }
@@ -109,7 +116,7 @@ NodusStatus plan_get(NodusMath *math, PlanKey key, WeightSet *weights, NodusStat
     Plan *plan = NULL;
     NodusStatus status = plan_new(math->device, weights, build, context, cache->trace, &plan);
     *cached = (CachedPlan){.cache = cache, .key = key, .plan = plan};
-    if (!status) status = budget_add(cache->budget, plan_arena_bytes(plan), file_clock() - start, plan_cache_evict, cached, &cached->entry);
+    if (!status) status = budget_add(cache->budget, plan_host_bytes(plan), file_clock() - start, plan_cache_evict, cached, &cached->entry);
     if (status) {
         plan_unref(plan);
         memory_free(cached);
@@ -124,6 +131,8 @@ NodusStatus plan_get(NodusMath *math, PlanKey key, WeightSet *weights, NodusStat
     budget_unpin(cache->budget, cached->entry); /* the caller's reference keeps the plan; the entry may go */
     return NULL;
 }
+
+Lender *plan_cache_lender(PlanCache *cache) { return cache->lender; }
 
 PlanCounters plan_cache_counters(PlanCache *cache)
 {

@@ -23,6 +23,7 @@ struct Packed {
     Device *device;
     void *memory;
     size_t bytes;
+    double seconds; /* that packing took */
     BudgetEntry *entry;
     Packed *next_by_key, *next_by_memory;
 };
@@ -32,6 +33,7 @@ struct WeightStore {
     Budget *budget;
     Packed *by_key[STORE_SLOTS], *by_memory[STORE_SLOTS];
     WeightCounters counters;
+    double seconds, packed_bytes; /* of all packing so far */
 };
 
 static size_t store_memory_slot(const void *memory)
@@ -45,9 +47,13 @@ NodusStatus weight_store_new(Budget *budget, WeightStore **out)
     if (!store) return status_memory();
     pthread_mutex_init(&store->lock, NULL);
     store->budget = budget;
+    store->seconds = 1e-3; /* until something was measured: 1 ms for 1 MB */
+    store->packed_bytes = 1e6;
     *out = store;
     return NULL;
 }
+
+Budget *weight_store_budget(const WeightStore *store) { return store->budget; }
 
 static void store_unlink(WeightStore *store, Packed *packed)
 {
@@ -121,34 +127,44 @@ static View store_view(const Weight *weight, const void *data, int dtype)
     return view;
 }
 
-/* Packs into memory of the device. Weights marked round_f16 go through an f16 copy first, which is kept as it is when no packing is wanted. */
-static NodusStatus store_pack(Packed *packed, const Weight *weight, const Op *op, int input, uint32_t packing)
+/* What the device packs has the weight's own dtype, or f16 where it is marked round_f16. 0: it is read as it lies in the file. */
+static size_t store_bytes(const Weight *weight, Device *device, const Op *op, int input, uint32_t packing)
 {
-    Device *device = packed->device;
-    uint16_t *half = NULL;
-    const void *data = weight->data;
-    int dtype = weight->dtype;
-    if (weight->round_f16) {
-        const size_t count = weight->bytes / dtype_size(weight->dtype);
-        half = memory_aligned(count * sizeof *half);
+    const size_t count = weight->bytes / dtype_size(weight->dtype);
+    if (!packing) return weight->round_f16 ? count * sizeof(uint16_t) : 0;
+    const View view = store_view(weight, weight->data, weight->round_f16 ? DTYPE_F16 : weight->dtype);
+    return device->backend->pack(device->handle, op, input, &view, NULL);
+}
+
+/* Packs to `to`. Weights marked round_f16 go through an f16 copy first, unless that copy is all that is wanted. */
+static NodusStatus store_pack(const Weight *weight, Device *device, const Op *op, int input, uint32_t packing, void *to)
+{
+    NodusStatus status = NULL;
+    if (!packing) {
+        status = weights_round(weight, to);
+    } else if (weight->round_f16) {
+        uint16_t *half = memory_aligned(weight->bytes / dtype_size(weight->dtype) * sizeof *half);
         if (!half) return status_memory();
-        NodusStatus status = weights_round(weight, half);
-        if (status) {
-            memory_free(half);
-            return status;
-        }
-        data = half;
-        dtype = DTYPE_F16;
+        const View view = store_view(weight, half, DTYPE_F16);
+        status = weights_round(weight, half);
+        if (!status) device->backend->pack(device->handle, op, input, &view, to);
+        memory_free(half);
+    } else {
+        const View view = store_view(weight, weight->data, weight->dtype);
+        device->backend->pack(device->handle, op, input, &view, to);
     }
-    const View view = store_view(weight, data, dtype);
-    const size_t plain = weight->bytes / dtype_size(weight->dtype) * dtype_size(dtype);
-    packed->bytes = packing ? device->backend->pack(device->handle, op, input, &view, NULL) : plain;
-    NodusStatus status = device_allocate(device, packed->bytes, &packed->memory);
-    if (!status && packing) device->backend->pack(device->handle, op, input, &view, packed->memory);
-    else if (!status) memcpy(packed->memory, data, plain);
-    memory_free(half);
     store_drop_pages(weight);
     return status;
+}
+
+size_t weights_packed_bytes(const WeightSet *set, int index, Device *device, const Op *op, int input)
+{
+    return store_bytes(weights_at(set, index), device, op, input, device->backend->packing(device->handle, op, input));
+}
+
+NodusStatus weights_pack(const WeightSet *set, int index, Device *device, const Op *op, int input, void *to)
+{
+    return store_pack(weights_at(set, index), device, op, input, device->backend->packing(device->handle, op, input), to);
 }
 
 static Packed *store_find(WeightStore *store, Hash128 key)
@@ -156,6 +172,17 @@ static Packed *store_find(WeightStore *store, Hash128 key)
     Packed *packed = store->by_key[key.low % STORE_SLOTS];
     while (packed && !hash_equal(packed->key, key)) packed = packed->next_by_key;
     return packed;
+}
+
+bool weights_are_packed(WeightStore *store, const WeightSet *set, int index, Device *device, const Op *op, int input)
+{
+    const Weight *weight = weights_at(set, index);
+    const uint32_t packing = device->backend->packing(device->handle, op, input);
+    if (!packing && !weight->round_f16) return true;
+    pthread_mutex_lock(&store->lock);
+    const bool found = store_find(store, store_key(set, weight, device, packing)) != NULL;
+    pthread_mutex_unlock(&store->lock);
+    return found;
 }
 
 static void store_link(WeightStore *store, Packed *packed)
@@ -168,23 +195,37 @@ static void store_link(WeightStore *store, Packed *packed)
     *at = packed;
     store->counters.packs++;
     store->counters.bytes += packed->bytes;
+    store->seconds += packed->seconds;
+    store->packed_bytes += (double)packed->bytes;
+}
+
+/* What it will cost, as far as earlier weights tell: room is made in the budget before memory is taken. */
+static double store_seconds(WeightStore *store, size_t bytes)
+{
+    pthread_mutex_lock(&store->lock);
+    const double rate = store->seconds / store->packed_bytes;
+    pthread_mutex_unlock(&store->lock);
+    return rate * (double)bytes;
 }
 
 static NodusStatus store_make(WeightStore *store, Hash128 key, const Weight *weight, Device *device, const Op *op, int input, uint32_t packing, Packed **out)
 {
     Packed *packed = memory_alloc(sizeof *packed);
     if (!packed) return status_memory();
-    *packed = (Packed){.store = store, .key = key, .device = device};
+    *packed = (Packed){.store = store, .key = key, .device = device, .bytes = store_bytes(weight, device, op, input, packing)};
+    NodusStatus status = budget_add(store->budget, packed->bytes, store_seconds(store, packed->bytes), store_evict, packed, &packed->entry);
     const double start = file_clock();
-    NodusStatus status = store_pack(packed, weight, op, input, packing);
     if (!status) {
-        status = budget_add(store->budget, packed->bytes, file_clock() - start, store_evict, packed, &packed->entry);
-        if (status) device_release(device, packed->memory);
+        status = device_allocate(device, packed->bytes, &packed->memory);
+        if (!status) status = store_pack(weight, device, op, input, packing, packed->memory);
+        if (status) budget_remove(store->budget, packed->entry);
     }
     if (status) {
+        if (packed->memory) device_release(device, packed->memory);
         memory_free(packed);
         return status;
     }
+    packed->seconds = file_clock() - start;
     *out = packed;
     return NULL;
 }

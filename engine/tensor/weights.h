@@ -46,10 +46,16 @@ NodusStatus weights_read_f32(const Weight *weight, float *out);
 /* Packed weights of an engine. Thread-safe. */
 NodusStatus weight_store_new(Budget *budget, WeightStore **out);
 void weight_store_free(WeightStore *store);
+Budget *weight_store_budget(const WeightStore *store);
 /* The packed form of weight `index` for input `input` of `op` on a device; packs it if need be. Pinned until weights_unpin: pinned
  * memory is not evicted. */
 NodusStatus weights_pin(WeightStore *store, WeightSet *set, int index, Device *device, const Op *op, int input, const void **packed);
 void weights_unpin(WeightStore *store, const void *packed);
+/* Streaming: the size of the packed form (0: the device reads it as it lies in the file), and packing into memory of the caller's, which the
+ * store then knows nothing of. */
+size_t weights_packed_bytes(const WeightSet *set, int index, Device *device, const Op *op, int input);
+bool weights_are_packed(WeightStore *store, const WeightSet *set, int index, Device *device, const Op *op, int input); /* or need no packing */
+NodusStatus weights_pack(const WeightSet *set, int index, Device *device, const Op *op, int input, void *to);
 typedef struct WeightCounters { uint64_t packs, hits; size_t bytes; } WeightCounters;
 WeightCounters weight_store_counters(WeightStore *store);
 #endif

@@ -29,6 +29,8 @@ typedef struct NodusSampling {
     NodusStatus (*add_noise)(void *context, const NodusTensor *x, const NodusTensor *noise, float sigma, NodusTensor **out);
     /* After step `step` (from 0): progress, preview; returns the "cancelled" error when the run is to end. */
     NodusStatus (*step_done)(void *context, int step, const NodusTensor *x, const NodusTensor *denoised);
+    /* The sigma at a place in the model's sampling: 0 the start, 1 the end. */
+    float (*percent_sigma)(void *context, double percent);
 } NodusSampling;
 
 /* `x`: the noised latent at sigmas[0]. `out`: the latent at the last sigma, on the scratch list. */
@@ -37,7 +39,8 @@ typedef NodusStatus NodusSampler(const NodusSampling *sampling, const void *opti
 enum {
     NODUS_SAMPLER_DROPS_SIGMA = 1, /* asks for steps + 1 sigmas and leaves the last non-zero one out */
     NODUS_SAMPLER_NEEDS_UNCOND = 2, /* the unconditional prediction is used even at cfg 1 */
-    NODUS_SAMPLER_TWO_CALLS = 4     /* denoises twice a step, but for the last: for the ETA only */
+    NODUS_SAMPLER_TWO_CALLS = 4,    /* denoises twice a step, but for the last: for the ETA only */
+    NODUS_SAMPLER_BROWNIAN = 8      /* its step noise is one Brownian path over sigma, not independent draws */
 };
 
 typedef struct NodusSamplerDef {

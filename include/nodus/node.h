@@ -52,11 +52,12 @@ typedef struct NodusType {
     /* The array that `--dump` writes; `part` is NULL or the text after the dot ("pooled", "noise_mask"). The tensor is
      * borrowed from the payload. NULL: the type has none. */
     NodusStatus (*array)(const void *payload, const char *part, const NodusTensor **out);
+    uint32_t version; /* of what `store` writes: raise it when that changes */
 } NodusType;
 
 /* What `store` writes and `load` reads, in the same order. The form is the engine's: little-endian, checked by a hash, so a
  * reader sees exactly what was written by the same `version` of the type; sizes are checked all the same. A NULL tensor or text is
- * written as absent and read as NULL. What is read belongs to the caller: tensors (nodus_tensor_release with NULL), texts
+ * written as absent and read as NULL. What is read belongs to the caller: tensors (nodus_tensor_unref), texts
  * (nodus_free). Format: engine/graph/record.h. */
 NODUS_API NodusStatus nodus_write_u64(NodusWriter *writer, uint64_t value);
 NODUS_API NodusStatus nodus_write_double(NodusWriter *writer, double value);
@@ -103,12 +104,18 @@ typedef struct NodusList {
     uint32_t count;
 } NodusList;
 
-/* What an input with NODUS_RAW_LINK gets (`const NodusRawLink *`): where its value would come from. With NODUS_LAZY the source
- * does not run for it. Meant for nodes that expand: nodus_graph_link passes it on. */
+/* Where a value comes from. An input with NODUS_RAW_LINK gets one (`const NodusRawLink *`, NULL when it is not given) instead of a
+ * value; with NODUS_LAZY the source does not run for it. Meant for nodes that expand: nodus_graph_outside passes it on. */
 typedef struct NodusRawLink {
-    const char *node;
+    const char *node; /* NULL: no link, but a literal, or nothing */
     uint32_t slot;
+    bool child;       /* `node` is a child of the graph at hand */
+    NodusList list;   /* of a literal, its value; of a link, its values, unless it is lazy */
+    const char *name; /* of a literal: what its payload goes by, for the engine */
+    const char *json; /* of a literal without a list: its text, as in a prompt */
 } NodusRawLink;
+
+#define NODUS_NO_ROUND (-1.0) /* clients keep a typed number as it is */
 
 typedef struct NodusInput {
     const char *name, *type, *tooltip;
@@ -117,7 +124,7 @@ typedef struct NodusInput {
     union {
         struct { int64_t def, min, max, step; } i;
         struct { uint64_t def, min, max, step; } u;
-        struct { double def, min, max, step, round; } f; /* min = max = 0: no limits */
+        struct { double def, min, max, step, round; } f; /* min = max = 0: no limits; round: or NODUS_NO_ROUND */
         struct { const char *def; bool multiline, dynamic; } s;
         /* `names`: a NULL-terminated list; or `folder`: a model folder ("checkpoints"), "input", "@samplers" or "@schedulers".
          * `def` NULL: the first. */
@@ -182,15 +189,17 @@ typedef struct NodusFacts {
     const char *family;          /* "sd1", "sdxl", … of a model, clip, vae or conditioning */
     int channels;                /* of the latents that a model or VAE works on */
     int scale;                   /* pixels a latent cell, of a model or VAE */
+    const char *file;            /* where the weights of a model, clip or vae are; the engine copies what `infer` sets */
 } NodusFacts;
 
 /* What a node will need, for the estimate before a run. Bytes of host memory. */
 typedef struct NodusCost {
     uint32_t struct_size;
-    size_t weights; /* packed weights that it uses, if all stay */
+    size_t weights; /* packed weights that it uses and that are not in memory yet, if all stay */
     size_t work;    /* arenas and temporaries at the peak of its function, without the weights */
     size_t result;  /* of the values it emits */
     double flop;
+    uint64_t network; /* equal for nodes that use the same weights: they count once */
 } NodusCost;
 
 typedef struct NodusNode {
@@ -209,7 +218,10 @@ typedef struct NodusNode {
     NodusStatus (*fingerprint)(NodusCall *call, const void *args, NodusHash *hash);
     /* Lazy inputs: sets the bits (by input index) that are still needed. */
     NodusStatus (*wants)(NodusCall *call, const void *args, uint64_t *inputs);
-    /* Facts of the outputs from those of the inputs (NULL where not linked), literals and file headers. */
+    /* Facts of the outputs from those of the inputs (`in`: one a declared input, struct_size 0 where it is not linked), literals and file
+     * headers. Sockets are NULL in `args`; a linked number, text or choice has its value there, else the function is not called; a linked
+     * seed is its default. nodus_input_error for what would certainly fail refuses the node before anything runs; other errors are left
+     * to the run. Numbers and texts may be emitted: they are then known to readers. */
     NodusStatus (*infer)(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out);
     /* What the function will need, as far as facts tell; fields that are not known stay 0. NULL: no more than its values. */
     NodusStatus (*cost)(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out);
@@ -244,7 +256,7 @@ NODUS_API NodusStatus nodus_block(NodusCall *call, uint32_t slot, const char *me
 /* Adds to the result that clients see: under `key`, `json` (one JSON value) is appended to a list. */
 NODUS_API NodusStatus nodus_ui(NodusCall *call, const char *key, const char *json);
 
-/* Reports progress (and an optional latent or picture preview); answers NODUS_ERROR_CANCELLED when the run is to end. */
+/* Reports progress (and what the result looks like so far: [h, w, 3] f32, 0…1, or NULL; worth making when the option "previews" is set); answers NODUS_ERROR_CANCELLED when the run is to end. */
 NODUS_API NodusStatus nodus_progress(NodusCall *call, double value, double max, const NodusTensor *preview);
 /* Announces `flop` floating-point operations of work of one kind ("unet f32"): the engine makes an ETA of it from the rate that
  * such work last had on this machine. The rate is measured from this call to the node's end. */
@@ -279,6 +291,9 @@ NODUS_API const char *nodus_value_type(const NodusValue *value);
 NODUS_API const void *nodus_value_payload(const NodusValue *value);
 /* The value as ComfyUI's PreviewAny shows it: a string as it is, others as JSON or their printed form. */
 NODUS_API NodusStatus nodus_value_print(const NodusValue *value, NodusText *text);
+/* How the inputs of this call came about, for the files that a node writes: the members of a JSON object, without braces: version, device,
+ * models with hashes, settings, seeds, seconds so far (engine/graph/manifest.h). */
+NODUS_API NodusStatus nodus_manifest(NodusCall *call, NodusText *text);
 /* A text buffer that lives until the call returns, and its content. */
 NODUS_API NodusText *nodus_text(NodusCall *call);
 NODUS_API const char *nodus_text_get(const NodusText *text);
@@ -290,26 +305,46 @@ NODUS_API NodusList nodus_extra_list(NodusCall *call, uint32_t index);
 
 /* ---- Expansion: nodes instead of a result --------------------------------------------------------------------------- */
 
-/* An empty graph of the call; NULL when out of memory. Children are named within it; the engine makes their ids unique and the same in
- * every run ("PARENT.CALL.CHILD"). */
+/* An empty graph of the call; NULL when out of memory. Children are named within it; the engine makes their ids unique and the
+ * same in every run ("PARENT.CALL.CHILD"). */
 NODUS_API NodusGraph *nodus_graph(NodusCall *call);
 NODUS_API NodusStatus nodus_graph_node(NodusGraph *graph, const char *child, const char *class_type);
-/* An input of a child: a value (a reference is taken), a JSON literal, a link to a child of this graph, or a link from outside: what a raw
- * link or nodus_graph_find names. Literals are taken as they are: children are not validated, only bound. */
+/* A child of a class that no prompt can name: a helper of the node that expands. The table must live as long as the engine. */
+NODUS_API NodusStatus nodus_graph_helper(NodusGraph *graph, const char *child, const NodusNode *node);
+/* An input of a child: a value (a reference is taken), a JSON literal, a link to a child of this graph, or a link from outside:
+ * what a raw link or nodus_graph_input says. Literals are taken as they are: children are not validated, only bound. */
 NODUS_API NodusStatus nodus_graph_value(NodusGraph *graph, const char *child, const char *input, NodusValue *value);
 NODUS_API NodusStatus nodus_graph_literal(NodusGraph *graph, const char *child, const char *input, const char *json);
 NODUS_API NodusStatus nodus_graph_link(NodusGraph *graph, const char *child, const char *input, const char *from, uint32_t slot);
 NODUS_API NodusStatus nodus_graph_outside(NodusGraph *graph, const char *child, const char *input, const NodusRawLink *link);
-/* Replaces the result of this call by those children: output nodes among them run too. Slots take values (nodus_emit …) or links to
- * children (nodus_emit_link); a link contributes that child's whole list. At most once a call. */
+/* Copies of a part of the run's graph, for loops. A body is the nodes on all ways from node `from` to node `to` (NULL: the node
+ * that is called), without the two; it lives as long as the graph. */
+typedef struct NodusBody NodusBody;
+NODUS_API NodusStatus nodus_graph_between(NodusGraph *graph, const char *from, const char *to, const NodusBody **body);
+NODUS_API const char *nodus_graph_self(NodusCall *call); /* the id of the node that is called */
+/* What an input of any node of the run is bound to. Of an input that is not given, node, list and json are empty. */
+NODUS_API NodusStatus nodus_graph_input(NodusGraph *graph, const char *node, const char *input, NodusRawLink *link);
+/* Adds a copy of the body; its nodes are the children "PREFIX.ID". Whatever reads slot s of `from` takes feed[s] instead, unless
+ * that is empty or s ≥ feeds. */
+NODUS_API NodusStatus nodus_graph_copy(NodusGraph *graph, const NodusBody *body, const char *prefix, const NodusRawLink *feed,
+                                       uint32_t feeds);
+/* What a link of the original leads to in that copy: turns *link into it. */
+NODUS_API NodusStatus nodus_graph_copied(NodusGraph *graph, const NodusBody *body, const char *prefix, const NodusRawLink *feed,
+                                         uint32_t feeds, NodusRawLink *link);
+/* Replaces the result of this call by those children: output nodes among them run too. Slots take values (nodus_emit …) or links
+ * to children (nodus_emit_link); a link contributes that child's whole list. At most once a call. */
 NODUS_API NodusStatus nodus_expand(NodusCall *call, NodusGraph *children);
 NODUS_API NodusStatus nodus_emit_link(NodusCall *call, uint32_t slot, const char *child, uint32_t child_slot);
+/* The same for whatever a raw link means: a child, a node from outside, a literal. Needs no nodus_expand where no child is
+ * meant. */
+NODUS_API NodusStatus nodus_emit_outside(NodusCall *call, uint32_t slot, const NodusRawLink *link);
 
 /* ---- Deferred results ----------------------------------------------------------------------------------------------- */
 
-/* Keeps the call open after its function returned NULL: the result is completed later, from any thread, through nodus_pending_call
- * (emit, block, ui, progress; its arguments stay valid) and ended by nodus_pending_finish, exactly once, which consumes the status. Meanwhile
- * other nodes run. A cancelled run still waits for that end: look at nodus_progress. */
+/* Keeps the call open after its function returned NULL: the result is completed later, from any thread, through
+ * nodus_pending_call (emit, block, ui, progress; its arguments stay valid) and ended by nodus_pending_finish, exactly once,
+ * which consumes the status. Meanwhile other nodes run. A cancelled run still waits for that end: look at nodus_progress. A
+ * function that returns an error after all has deferred nothing: then `pending` is gone. */
 NODUS_API NodusStatus nodus_defer(NodusCall *call, NodusPending **pending);
 NODUS_API NodusCall *nodus_pending_call(NodusPending *pending);
 NODUS_API void nodus_pending_finish(NodusPending *pending, NodusStatus status);

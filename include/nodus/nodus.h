@@ -35,19 +35,27 @@ typedef struct NodusEngineOptions {
     const char *models;         /* a folder with ComfyUI's layout, searched before base_directory/models */
     const char *input, *output, *temp; /* NULL: below base_directory */
     const char *system_models;  /* searched last, never written; NULL: none */
-    const char *cache_directory; /* small facts kept between processes (rates for the ETA); NULL: none */
+    const char *cache_directory; /* what is kept between processes: results, rates for the ETA, hashes of files; NULL: nothing */
     bool no_cache;              /* keep nothing between runs */
     /* Called with each network's text after each pass of its compilation ("build", "fold", "fuse", "layout", "memory"); NULL: off. */
     void (*print_pass)(void *user, const char *pass, const char *text);
     void *print_user;
+    uint64_t disk_cache_bytes; /* bound of the results in cache_directory; 0: 2 GB */
+    bool no_disk_cache;        /* no results in cache_directory */
+    /* Called, from any thread, for what concerns people and belongs to no run: the cache cannot be written. NULL: off. */
+    void (*warn)(void *user, const char *text);
+    void *warn_user;
 } NodusEngineOptions;
 
 NODUS_API NodusStatus nodus_engine_new(const NodusEngineOptions *options, NodusEngine **out);
 /* Waits for nothing: all runs must have been freed. NULL is allowed. */
 NODUS_API void nodus_engine_free(NodusEngine *engine);
 
-/* The node definitions as JSON text in the shape of ComfyUI's /object_info; `name` NULL: all. The caller frees with nodus_free. */
+/* The node definitions as JSON text in the shape of ComfyUI's /object_info; `name` NULL: all that can run. The caller frees with
+ * nodus_free. */
 NODUS_API NodusStatus nodus_engine_nodes(NodusEngine *engine, const char *name, char **json);
+/* The same for all nodes that are known; those that this build cannot run have "built": false. */
+NODUS_API NodusStatus nodus_engine_known_nodes(NodusEngine *engine, char **json);
 /* One line a part of the build: version, instruction set in use, libraries with versions. The caller frees. */
 NODUS_API NodusStatus nodus_engine_describe(NodusEngine *engine, char **text);
 /* Validates a prompt (API format or the HTTP envelope) and writes the report of `nodus check --json`; *valid: at least one
@@ -57,6 +65,23 @@ NODUS_API NodusStatus nodus_engine_check(NodusEngine *engine, const char *json, 
  * does not have may be the path of a file: loaders then find it as *listed_name for the life of the engine. */
 NODUS_API NodusStatus nodus_engine_find(NodusEngine *engine, const char *folder, const char *name, char **path, char **listed_name);
 NODUS_API void nodus_free(void *memory);
+
+/* Workflows come in two formats, and runs and checks take either: the API format, which the engine runs, and the one that ComfyUI's editor
+ * saves (a list "nodes"). nodus_convert makes the first of the second: *prompt is laid out for people, the same text each time;
+ * *warnings has a line for each thing that was left out, "" for none. A text that is a prompt already is laid out, and filled. The caller
+ * frees both. */
+typedef struct NodusConvertOptions {
+    uint32_t struct_size;
+    bool fill_defaults; /* also give the widgets that the prompt lacks their defaults */
+    bool strict;        /* also warn of each literal that is not of its input's type and would be converted when it runs */
+} NodusConvertOptions;
+NODUS_API NodusStatus nodus_convert(NodusEngine *engine, const char *json, size_t length, const NodusConvertOptions *options,
+                                    char **prompt, char **warnings);
+/* Whether bytes are a picture that may hold a workflow: PNG or WebP, by content. */
+NODUS_API bool nodus_is_picture(const void *data, size_t size);
+/* The workflow in a picture. `saved`: as the editor saved it, if it is there, else what ran (the prompt, with the saved workflow beside it,
+ * as the HTTP envelope), and the other way round. *key names what was found, "prompt" or "workflow" (static). The caller frees *json. */
+NODUS_API NodusStatus nodus_picture_workflow(const void *data, size_t size, bool saved, char **json, const char **key);
 
 /* ---- Runs --------------------------------------------------------------------------------------------------------- */
 
@@ -84,6 +109,9 @@ typedef struct NodusEvent {
     bool output;         /* the node is an output node */
     const char *ui_json; /* done, cached: what an output node shows, or NULL */
     const char *json;
+    /* progress: what the result looks like so far, 8-bit RGB, rows top down; NULL: no preview (NodusRunOptions.previews asks) */
+    const uint8_t *preview;
+    int preview_width, preview_height;
 } NodusEvent;
 
 /* A value to write as .npy when it is there. */
@@ -102,6 +130,7 @@ typedef struct NodusRunOptions {
     void (*event)(void *user, const NodusEvent *event);
     void *user;
     bool strict, disable_metadata, png_fast, outputs_only;
+    bool previews; /* nodes that can show what comes give a small picture with each progress event */
     double timeout;          /* seconds; 0: none */
     const char *noise_compat; /* NULL or "next" */
     const NodusDump *dumps;
@@ -112,6 +141,8 @@ typedef struct NodusRunOptions {
     int set_count;
     bool seed_given;
     uint64_t seed; /* replaces every seed and noise_seed literal */
+    const char *const *force; /* node ids or titles: they, and what follows from them, run although their results are kept */
+    int force_count;
 } NodusRunOptions;
 
 typedef enum NodusOutcome { NODUS_SUCCESS = 0, NODUS_FAILED = 1, NODUS_REFUSED = 2, NODUS_CANCELLED = 130 } NodusOutcome;
@@ -126,6 +157,10 @@ NODUS_API NodusOutcome nodus_run_execute(NodusRun *run);
 NODUS_API void nodus_run_cancel(NodusRun *run);
 /* The id that the next event would have: the first_event_id of the next run of a sequence. */
 NODUS_API uint64_t nodus_run_next_event_id(const NodusRun *run);
+/* What would run, and why: the report of `nodus why --json`, or of `check` when nothing can run (*valid false). Of the options those
+ * that change the prompt count, and `file`. Nothing runs. The caller frees. */
+NODUS_API NodusStatus nodus_engine_why(NodusEngine *engine, const char *json, size_t length, const NodusRunOptions *options,
+                                       char **report, bool *valid);
 NODUS_API void nodus_run_free(NodusRun *run);
 
 #ifdef __cplusplus

@@ -6,8 +6,10 @@
 #include "nodes/diffusion/guidance.h"
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
-#include "engine/tensor/plan.h"
+#include "nodes/diffusion/inpaint.h"
+#include "nodes/diffusion/latent_preview.h"
 #include "nodes/diffusion/noise.h"
+#include "nodes/diffusion/noise_brownian.h"
 #include <math.h>
 #include <string.h>
 
@@ -36,6 +38,8 @@ typedef struct Guide {
     Group *group;
     int entries, groups, side_entries[SIDES];
     Generator step_noise;
+    Brownian *path; /* the step noise of samplers that follow one path; made at the first request */
+    Inpaint inpaint;
 } Guide;
 
 /* ---- Batches ------------------------------------------------------------------------------------------------------- */
@@ -145,18 +149,25 @@ static NodusStatus guide_build(void *context, OpGraph *graph)
     return NULL;
 }
 
+NodusStatus guidance_plan(NodusMath *math, WeightSet *weights, const UnetConfig *unet, int64_t items, int64_t height,
+                          int64_t width, int64_t tokens, Plan **out)
+{
+    Shape shape = {unet, items, height, width, tokens};
+    NodusHash *hash;
+    NODUS_TRY(plan_key_begin(math, weights, "unet", &hash));
+    nodus_hash_text(hash, unet->prefix);
+    nodus_hash_u64(hash, (uint64_t)items);
+    nodus_hash_u64(hash, (uint64_t)height);
+    nodus_hash_u64(hash, (uint64_t)width);
+    nodus_hash_u64(hash, (uint64_t)tokens);
+    return plan_get(math, plan_key_end(hash), weights, guide_build, &shape, out);
+}
+
 static NodusStatus guide_plan(const Guide *guide, Group *group)
 {
     const Model *model = guide->request->model;
-    Shape shape = {&model->unet, group->entries * guide->batch, guide->height, guide->width, group->tokens};
-    NodusHash *hash;
-    NODUS_TRY(plan_key_begin(guide->math, model->weights, "unet", &hash));
-    nodus_hash_text(hash, model->unet.prefix);
-    nodus_hash_u64(hash, (uint64_t)shape.batch);
-    nodus_hash_u64(hash, (uint64_t)shape.height);
-    nodus_hash_u64(hash, (uint64_t)shape.width);
-    nodus_hash_u64(hash, (uint64_t)shape.tokens);
-    return plan_get(guide->math, plan_key_end(hash), model->weights, guide_build, &shape, &group->plan);
+    return guidance_plan(guide->math, model->weights, &model->unet, group->entries * guide->batch, guide->height, guide->width,
+                         group->tokens, &group->plan);
 }
 
 /* The network's answers to a whole group: [entries·batch, c, h, w]. */
@@ -230,9 +241,9 @@ static NodusStatus guide_mean(const Guide *guide, int side, NodusTensor **sum)
 
 /* ---- What the sampler calls ---------------------------------------------------------------------------------------- */
 
-static NodusStatus guide_denoise(void *context, const NodusTensor *x, float sigma, NodusTensor **denoised, NodusTensor **uncond)
+static NodusStatus guide_predict(const Guide *guide, const NodusTensor *x, float sigma, NodusTensor **denoised,
+                                 NodusTensor **uncond)
 {
-    const Guide *guide = context;
     NodusMath *math = guide->math;
     NodusTensor *side[SIDES] = {NULL}, *answers, *difference;
     for (int i = 0; i < guide->groups; i++) {
@@ -256,20 +267,48 @@ static NodusStatus guide_denoise(void *context, const NodusTensor *x, float sigm
     return NULL;
 }
 
-static NodusStatus guide_noise(void *context, float from, float to, NodusTensor **out)
+static NodusStatus guide_denoise(void *context, const NodusTensor *x, float sigma, NodusTensor **denoised, NodusTensor **uncond)
 {
-    (void)from, (void)to; /* independent draws: only a Brownian path would ask from where to where */
-    Guide *guide = context;
+    const Guide *guide = context;
+    NodusTensor *seen;
+    if (!guide->inpaint.mask) return guide_predict(guide, x, sigma, denoised, uncond);
+    NODUS_TRY(inpaint_before(&guide->inpaint, guide->math, &guide->request->model->sampling, x, sigma, &seen));
+    NODUS_TRY(guide_predict(guide, seen, sigma, denoised, uncond));
+    nodus_tensor_release(guide->math, seen);
+    return inpaint_after(&guide->inpaint, guide->math, denoised);
+}
+
+/* Normal numbers for a whole latent from a generator. */
+static NodusStatus guide_draw(const Guide *guide, Generator *generator, NodusTensor **out)
+{
     const NodusTensor *like = guide->request->latent->samples;
     int64_t dim[NODUS_MAX_RANK];
     for (int i = 0; i < nodus_tensor_rank(like); i++) dim[i] = nodus_tensor_dim(like, i);
     const size_t count = (size_t)nodus_tensor_count(like);
     float *numbers = memory_array(count, sizeof *numbers);
     if (!numbers) return status_memory();
-    generator_normal(&guide->step_noise, numbers, count);
+    generator_normal(generator, numbers, count);
     NodusStatus status = nodus_tensor_from_f32(guide->math, out, nodus_tensor_rank(like), dim, numbers);
     memory_free(numbers);
     return status;
+}
+
+static NodusStatus guide_noise(void *context, float from, float to, NodusTensor **out)
+{
+    Guide *guide = context;
+    const SampleRequest *request = guide->request;
+    const NodusTensor *like = request->latent->samples;
+    if (!(request->sampler->flags & NODUS_SAMPLER_BROWNIAN)) return guide_draw(guide, &guide->step_noise, out);
+    if (!guide->path)
+        NODUS_TRY(brownian_of_sigmas(request->seed, request->sigmas, request->sigma_count, (size_t)nodus_tensor_count(like),
+                                     &guide->path));
+    return brownian_tensor(guide->path, guide->math, like, from, to, out);
+}
+
+static float guide_percent_sigma(void *context, double percent)
+{
+    const Guide *guide = context;
+    return (float)model_sampling_percent(&guide->request->model->sampling, percent);
 }
 
 static NodusStatus guide_add_noise(void *context, const NodusTensor *x, const NodusTensor *noise, float sigma, NodusTensor **out)
@@ -280,9 +319,14 @@ static NodusStatus guide_add_noise(void *context, const NodusTensor *x, const No
 
 static NodusStatus guide_step_done(void *context, int step, const NodusTensor *x, const NodusTensor *denoised)
 {
-    (void)x, (void)denoised;
+    (void)x;
     const Guide *guide = context;
-    return nodus_progress(guide->call, step + 1, guide->request->sigma_count - 1, NULL);
+    NodusTensor *picture = NULL;
+    if (nodus_option(guide->call, "previews"))
+        NODUS_TRY(latent_preview(guide->math, guide->request->model->family, denoised, &picture));
+    NodusStatus status = nodus_progress(guide->call, step + 1, guide->request->sigma_count - 1, picture);
+    if (picture) nodus_tensor_release(guide->math, picture);
+    return status;
 }
 
 /* ---- A sampling ---------------------------------------------------------------------------------------------------- */
@@ -295,8 +339,6 @@ static NodusStatus guide_check(const Guide *guide)
         return nodus_input_error(guide->call, "latent_image",
                                  "the latent has %d channels, the model wants %d: are they of two families?",
                                  (int)nodus_tensor_dim(latent->samples, 1), channels);
-    if (latent->noise_mask)
-        return nodus_input_error(guide->call, "latent_image", "it has a noise mask: inpainting comes with a later version");
     return NULL;
 }
 
@@ -319,8 +361,20 @@ static NodusStatus guide_prepare(Guide *guide)
                         flop * (request->sampler->flags & NODUS_SAMPLER_TWO_CALLS ? 2 * steps - 1 : steps));
 }
 
+/* The mask that came with the latent. DDIM alone noises the known region with other noise than the start. */
+static NodusStatus guide_inpaint(Guide *guide, NodusTensor *latent, NodusTensor *noise)
+{
+    const SampleRequest *request = guide->request;
+    if (!strcmp(request->sampler->name, "ddim")) {
+        Generator generator;
+        generator_seed(&generator, request->seed + 1);
+        NODUS_TRY(guide_draw(guide, &generator, &noise));
+    }
+    return inpaint_open(&guide->inpaint, guide->math, request->latent->noise_mask, latent, noise);
+}
+
 /* The start: the latent as the model scales it, noised to the first sigma. */
-static NodusStatus guide_start(const Guide *guide, NodusTensor **x)
+static NodusStatus guide_start(Guide *guide, NodusTensor **x)
 {
     const SampleRequest *request = guide->request;
     const ModelSampling *sampling = &request->model->sampling;
@@ -332,6 +386,7 @@ static NodusStatus guide_start(const Guide *guide, NodusTensor **x)
     if (request->add_noise) NODUS_TRY(noise_initial(guide->math, request->seed, samples, request->latent->batch_index, &noise));
     else NODUS_TRY(guide_zeros(guide, &noise));
     NODUS_TRY(model_sampling_add_noise(sampling, guide->math, latent, noise, first, max_denoise, x));
+    if (request->latent->noise_mask) return guide_inpaint(guide, latent, noise);
     nodus_tensor_release(guide->math, latent);
     nodus_tensor_release(guide->math, noise);
     return NULL;
@@ -351,6 +406,7 @@ static NodusStatus guide_sample(Guide *guide, NodusTensor **out)
         .noise = guide_noise,
         .add_noise = guide_add_noise,
         .step_done = guide_step_done,
+        .percent_sigma = guide_percent_sigma,
     };
     NodusTensor *x, *end, *scale;
     NODUS_TRY(guide_prepare(guide));
@@ -372,6 +428,7 @@ NodusStatus guidance_sample(NodusCall *call, const SampleRequest *request, Nodus
         .width = nodus_tensor_dim(samples, 3),
     };
     NodusStatus status = guide_sample(&guide, out);
+    brownian_free(guide.path);
     for (int i = 0; i < guide.groups; i++) plan_unref(guide.group[i].plan);
     return status;
 }

@@ -43,6 +43,13 @@ float model_sampling_sigma(const ModelSampling *sampling, float timestep)
     return (float)exp((double)((1 - part) * log_low + part * log_high));
 }
 
+double model_sampling_percent(const ModelSampling *sampling, double percent)
+{
+    if (percent <= 0) return 999999999.9; /* above every noise level */
+    if (percent >= 1) return 0;
+    return model_sampling_sigma(sampling, (float)((1 - percent) * (MODEL_SAMPLING_STEPS - 1)));
+}
+
 static float levels_timestep(const void *context, float sigma)
 {
     return model_sampling_timestep(context, sigma);

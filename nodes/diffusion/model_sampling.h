@@ -14,6 +14,7 @@ typedef struct ModelSampling {
 void model_sampling_discrete(ModelSampling *out);
 float model_sampling_timestep(const ModelSampling *sampling, float sigma); /* argmin |ln σ − ln σ_k| */
 float model_sampling_sigma(const ModelSampling *sampling, float timestep); /* interpolated in ln σ */
+double model_sampling_percent(const ModelSampling *sampling, double percent); /* the σ at a place in the sampling, from 0 to 1 */
 NodusNoiseLevels model_sampling_levels(const ModelSampling *sampling);
 float model_sampling_input_scale(const ModelSampling *sampling, float sigma);             /* c_in */
 NodusStatus model_sampling_denoised(const ModelSampling *sampling, NodusMath *math, const NodusTensor *x, const NodusTensor *output, float sigma, NodusTensor **out);

@@ -1,232 +1,177 @@
-/* sampler.c: the samplers: from a noised latent to a picture's latent in steps of falling σ.
+/* sampler.c: the table of samplers, and the simple ones: from a noised latent to a picture's latent in steps of falling σ.
  *
- * One idea: each sampler is a formula over x, the denoised prediction D and the slope d = (x − D)/σ, so each is a short loop over
- * tensors that knows nothing of networks. Scalars are f32 and rounded after each operation, as the reference's are; what a step
- * made and no longer needs is given back at once. Defaults throughout: η = 1, noise scale 1, no churn. */
-#include "nodes/diffusion/sampler.h"
+ * One idea: each sampler is a formula over x, the denoised prediction D and the slope d = (x − D)/σ, so each is a short step over
+ * tensors that knows nothing of networks (sampler_inside.h has the walk that takes the steps). Defaults throughout: η = 1, noise
+ * scale 1, no churn. The other files: ancestral (noise after each step), multistep (a polynomial through earlier steps), res (the
+ * same in an exponential integrator), sde and seeds (noise inside the step), sa, uni_pc (predict and correct), adaptive (one
+ * curve in ln σ), cfg_pp (the slope of the unconditional prediction). */
+#include "nodes/diffusion/sampler_inside.h"
 #include <math.h>
 
-typedef NodusTensor T;
+/* ---- One prediction a step ----------------------------------------------------------------------------------------- */
 
-static float f32_log(float x)
+static NodusStatus euler_step(Walk *walk, T **next)
 {
-    return (float)log((double)x);
+    return sampler_euler_to(walk->s, walk->x, walk->denoised, walk->from, walk->to, next);
 }
-static float f32_exp(float x)
-{
-    return (float)exp((double)x);
-}
-static float f32_expm1(float x)
-{
-    return (float)expm1((double)x);
-}
+static SAMPLER_WALK(euler, 0, euler_step)
 
-static NodusStatus denoise(const NodusSampling *s, const T *x, float sigma, T **out)
+    /* The prediction itself, noised again to the next σ: Luo et al., "Latent Consistency Models", 2023. */
+    static NodusStatus lcm_step(Walk *walk, T **next)
 {
-    return s->denoise(s->context, x, sigma, out, NULL);
-}
-
-/* (x − D)/σ */
-static NodusStatus slope(const NodusSampling *s, const T *x, const T *denoised, float sigma, T **out)
-{
-    T *difference, *divisor;
-    NODUS_TRY(nodus_tensor_sub(s->math, &difference, x, denoised));
-    NODUS_TRY(nodus_tensor_fill(s->math, &divisor, nodus_tensor_rank(x), (int64_t[NODUS_MAX_RANK]){1, 1, 1, 1, 1}, sigma));
-    NODUS_TRY(nodus_tensor_div(s->math, out, difference, divisor));
-    nodus_tensor_release(s->math, difference);
-    nodus_tensor_release(s->math, divisor);
-    return NULL;
-}
-
-/* a·x + b·y */
-static NodusStatus mix(const NodusSampling *s, float a, const T *x, float b, const T *y, T **out)
-{
-    return nodus_tensor_lincomb(s->math, out, 2, (float[]){a, b}, (const T *[]){x, y});
-}
-
-/* x + d·(to − from) */
-static NodusStatus euler_step(const NodusSampling *s, const T *x, const T *denoised, float from, float to, T **out)
-{
-    T *d;
-    NODUS_TRY(slope(s, x, denoised, from, &d));
-    NODUS_TRY(mix(s, 1, x, to - from, d, out));
-    nodus_tensor_release(s->math, d);
-    return NULL;
-}
-
-/* Where a sampler stands: x is its own from the first step on, before that the caller's. */
-typedef struct Walk {
-    const NodusSampling *s;
-    const T *x;
-    T *own;
-} Walk;
-
-/* Goes on from `next`, which the walk now owns, and reports step i. */
-static NodusStatus walk_on(Walk *walk, int i, T *next, const T *denoised)
-{
-    nodus_tensor_release(walk->s->math, walk->own);
-    walk->x = walk->own = next;
-    return walk->s->step_done(walk->s->context, i, next, denoised);
-}
-
-static NodusStatus walk_end(Walk *walk, T **out)
-{
-    if (!walk->own) NODUS_TRY(mix(walk->s, 1, walk->x, 0, walk->x, &walk->own)); /* no steps: a copy */
-    *out = walk->own;
-    return NULL;
-}
-
-static NodusStatus sampler_euler(const NodusSampling *s, const void *options, const T *x, T **out)
-{
-    (void)options;
-    Walk walk = {s, x, NULL};
-    for (int i = 0; i < s->steps; i++) {
-        T *denoised, *next;
-        NODUS_TRY(denoise(s, walk.x, s->sigmas[i], &denoised));
-        NODUS_TRY(euler_step(s, walk.x, denoised, s->sigmas[i], s->sigmas[i + 1], &next));
-        NODUS_TRY(walk_on(&walk, i, next, denoised));
-        nodus_tensor_release(s->math, denoised);
-    }
-    return walk_end(&walk, out);
-}
-
-/* How a step from σ = a to b is split: down to `down` along the slope, then noise of deviation `up` on top (η = 1). */
-static void ancestral_split(float a, float b, float *down, float *up)
-{
-    const float wanted = sqrtf(b * b * (a * a - b * b) / (a * a));
-    *up = fminf(b, wanted);
-    *down = sqrtf(b * b - *up * *up);
-}
-
-/* A step down, then noise up. Flow models keep x = (1−σ)·x0 + σ·noise: the picture's share is scaled with it. */
-static NodusStatus ancestral_step(const NodusSampling *s, const T *x, const T *denoised, float from, float to, T **out)
-{
-    float down, up, keep = 1;
-    T *lower, *noise;
-    if (s->flow) {
-        down = to * (1 + (to / from - 1));
-        keep = (1 - to) / (1 - down);
-        up = sqrtf(to * to - down * down * (1 - to) * (1 - to) / ((1 - down) * (1 - down)));
-        NODUS_TRY(mix(s, down / from, x, 1 - down / from, denoised, &lower));
-    } else {
-        ancestral_split(from, to, &down, &up);
-        NODUS_TRY(euler_step(s, x, denoised, from, down, &lower));
-    }
-    NODUS_TRY(s->noise(s->context, from, to, &noise));
-    NODUS_TRY(mix(s, keep, lower, up, noise, out));
-    nodus_tensor_release(s->math, lower);
+    const NodusSampling *s = walk->s;
+    T *noise;
+    *next = walk->denoised;
+    if (walk->to == 0) return NULL;
+    NODUS_TRY(s->noise(s->context, walk->from, walk->to, &noise));
+    NODUS_TRY(s->add_noise(s->context, walk->denoised, noise, walk->to, next));
     nodus_tensor_release(s->math, noise);
     return NULL;
 }
+static SAMPLER_WALK(lcm, 0, lcm_step)
 
-static NodusStatus sampler_euler_ancestral(const NodusSampling *s, const void *options, const T *x, T **out)
+    /* The posterior of a discrete chain, on x scaled to variance 1: Ho et al., "Denoising Diffusion Probabilistic Models", 2020.
+     */
+    static NodusStatus ddpm_step(Walk *walk, T **next)
 {
-    (void)options;
-    Walk walk = {s, x, NULL};
-    for (int i = 0; i < s->steps; i++) {
-        T *denoised, *next;
-        NODUS_TRY(denoise(s, walk.x, s->sigmas[i], &denoised));
-        next = denoised;
-        if (s->sigmas[i + 1] > 0) NODUS_TRY(ancestral_step(s, walk.x, denoised, s->sigmas[i], s->sigmas[i + 1], &next));
-        NODUS_TRY(walk_on(&walk, i, next, denoised));
-        if (next != denoised) nodus_tensor_release(s->math, denoised);
-    }
-    return walk_end(&walk, out);
+    const NodusSampling *s = walk->s;
+    const float from = walk->from, to = walk->to;
+    const float before = 1 / (from * from + 1), after = 1 / (to * to + 1), ratio = before / after;
+    const float grow = sqrtf(1 / ratio), scale = to > 0 ? sqrtf(1 + to * to) : 1;
+    T *d;
+    NODUS_TRY(sampler_slope(s, walk->x, walk->denoised, from, &d));
+    NODUS_TRY(sampler_mix(s, grow / sqrtf(1 + from * from), walk->x, -grow * (1 - ratio) / sqrtf(1 - before), d, next));
+    nodus_tensor_release(s->math, d);
+    if (to == 0) return NULL;
+    return sampler_renoise(s, scale, next, sqrtf((1 - ratio) * (1 - after) / (1 - before)) * scale, from, to);
 }
+static SAMPLER_WALK(ddpm, 0, ddpm_step)
 
-/* The mean of the slopes at both ends of the step. */
-static NodusStatus heun_step(const NodusSampling *s, const T *x, const T *denoised, float from, float to, T **out)
+    /* ---- More predictions a step --------------------------------------------------------------------------------------- */
+
+    /* Where Euler's method along slope d arrives at σ = to, and the slope there. */
+    static NodusStatus slope_ahead(const NodusSampling *s, const T *x, const T *d, float from, float to, T **ahead, T **d_ahead)
 {
-    T *d, *ahead, *denoised_ahead, *d_ahead, *sum;
-    NODUS_TRY(slope(s, x, denoised, from, &d));
-    NODUS_TRY(mix(s, 1, x, to - from, d, &ahead));
-    NODUS_TRY(denoise(s, ahead, to, &denoised_ahead));
-    NODUS_TRY(slope(s, ahead, denoised_ahead, to, &d_ahead));
-    NODUS_TRY(mix(s, 0.5f, d, 0.5f, d_ahead, &sum));
-    NODUS_TRY(mix(s, 1, x, to - from, sum, out));
-    T *done[] = {d, ahead, denoised_ahead, d_ahead, sum};
-    for (size_t i = 0; i < sizeof done / sizeof done[0]; i++) nodus_tensor_release(s->math, done[i]);
+    T *denoised;
+    NODUS_TRY(sampler_mix(s, 1, x, to - from, d, ahead));
+    NODUS_TRY(sampler_denoise(s, *ahead, to, &denoised));
+    NODUS_TRY(sampler_slope(s, *ahead, denoised, to, d_ahead));
+    nodus_tensor_release(s->math, denoised);
     return NULL;
 }
 
-/* Karras et al. 2022, algorithm 1 without churn. */
-static NodusStatus sampler_heun(const NodusSampling *s, const void *options, const T *x, T **out)
+/* The mean of the slopes at both ends of the step: Karras et al. 2022, algorithm 1 without churn. */
+static NodusStatus heun_step(Walk *walk, T **next)
 {
-    (void)options;
-    Walk walk = {s, x, NULL};
-    for (int i = 0; i < s->steps; i++) {
-        T *denoised, *next;
-        const float from = s->sigmas[i], to = s->sigmas[i + 1];
-        NODUS_TRY(denoise(s, walk.x, from, &denoised));
-        NODUS_TRY((to > 0 ? heun_step : euler_step)(s, walk.x, denoised, from, to, &next));
-        NODUS_TRY(walk_on(&walk, i, next, denoised));
-        nodus_tensor_release(s->math, denoised);
-    }
-    return walk_end(&walk, out);
+    const NodusSampling *s = walk->s;
+    T *d, *ahead, *d_ahead, *mean;
+    if (walk->to == 0) return euler_step(walk, next);
+    NODUS_TRY(sampler_slope(s, walk->x, walk->denoised, walk->from, &d));
+    NODUS_TRY(slope_ahead(s, walk->x, d, walk->from, walk->to, &ahead, &d_ahead));
+    NODUS_TRY(sampler_mix(s, 0.5f, d, 0.5f, d_ahead, &mean));
+    NODUS_TRY(sampler_mix(s, 1, walk->x, walk->to - walk->from, mean, next));
+    sampler_release(s, 4, (T *[]){d, ahead, d_ahead, mean});
+    return NULL;
 }
+static SAMPLER_WALK(heun, 0, heun_step)
 
-/* Second order with the step before: Lu et al., "DPM-Solver++", 2022. `older` is the prediction of the step before, or NULL. */
-static NodusStatus dpmpp_2m_step(const NodusSampling *s, int i, const T *x, const T *denoised, const T *older, T **out)
+    /* The slopes here, at the next σ and at the one after it, weighted by σ. */
+    static NodusStatus heunpp2_step(Walk *walk, T **next)
 {
-    const float t = -f32_log(s->sigmas[i]), t_next = -f32_log(s->sigmas[i + 1]), h = t_next - t;
-    const float keep = f32_exp(-t_next) / f32_exp(-t), take = -f32_expm1(-h);
-    if (!older || s->sigmas[i + 1] == 0) return mix(s, keep, x, take, denoised, out);
-    const float r = (t - -f32_log(s->sigmas[i - 1])) / h, ahead = 1 / (2 * r);
-    T *extrapolated;
-    NODUS_TRY(mix(s, 1 + ahead, denoised, -ahead, older, &extrapolated));
-    NODUS_TRY(mix(s, keep, x, take, extrapolated, out));
-    nodus_tensor_release(s->math, extrapolated);
+    const NodusSampling *s = walk->s;
+    const float first = walk->first, from = walk->from, to = walk->to, end = s->sigmas[s->steps];
+    T *d, *ahead, *d_ahead, *farther = NULL, *d_farther = NULL, *mean;
+    if (to == end) return euler_step(walk, next);
+    const float after = s->sigmas[walk->i + 2];
+    NODUS_TRY(sampler_slope(s, walk->x, walk->denoised, from, &d));
+    NODUS_TRY(slope_ahead(s, walk->x, d, from, to, &ahead, &d_ahead));
+    if (after == end) {
+        const float w2 = to / (2 * first);
+        NODUS_TRY(sampler_mix(s, 1 - w2, d, w2, d_ahead, &mean));
+    } else {
+        const float w2 = to / (3 * first), w3 = after / (3 * first);
+        NODUS_TRY(slope_ahead(s, ahead, d_ahead, to, after, &farther, &d_farther));
+        NODUS_TRY(sampler_mix3(s, 1 - w2 - w3, d, w2, d_ahead, w3, d_farther, &mean));
+    }
+    NODUS_TRY(sampler_mix(s, 1, walk->x, to - from, mean, next));
+    sampler_release(s, 6, (T *[]){d, ahead, d_ahead, farther, d_farther, mean});
+    return NULL;
+}
+static SAMPLER_WALK(heunpp2, 0, heunpp2_step)
+
+    /* The slope at the geometric middle of the step. */
+    NodusStatus sampler_middle_to(const NodusSampling *s, const T *x, const T *denoised, float from, float to, T **out)
+{
+    const float start = f32_log(from), end = f32_log(to), middle = f32_exp(end - (end - start) * 0.5f);
+    T *d, *ahead, *d_ahead;
+    NODUS_TRY(sampler_slope(s, x, denoised, from, &d));
+    NODUS_TRY(slope_ahead(s, x, d, from, middle, &ahead, &d_ahead));
+    NODUS_TRY(sampler_mix(s, 1, x, to - from, d_ahead, out));
+    sampler_release(s, 3, (T *[]){d, ahead, d_ahead});
     return NULL;
 }
 
-static NodusStatus sampler_dpmpp_2m(const NodusSampling *s, const void *options, const T *x, T **out)
+static NodusStatus dpm_2_step(Walk *walk, T **next)
 {
-    (void)options;
-    Walk walk = {s, x, NULL};
-    T *older = NULL;
-    for (int i = 0; i < s->steps; i++) {
-        T *denoised, *next;
-        NODUS_TRY(denoise(s, walk.x, s->sigmas[i], &denoised));
-        NODUS_TRY(dpmpp_2m_step(s, i, walk.x, denoised, older, &next));
-        NODUS_TRY(walk_on(&walk, i, next, denoised));
-        nodus_tensor_release(s->math, older);
-        older = denoised;
-    }
-    nodus_tensor_release(s->math, older);
-    return walk_end(&walk, out);
+    if (walk->to == 0) return euler_step(walk, next);
+    return sampler_middle_to(walk->s, walk->x, walk->denoised, walk->from, walk->to, next);
 }
+static SAMPLER_WALK(dpm_2, 0, dpm_2_step)
 
-/* The prediction itself, noised again to the next σ: Luo et al., "Latent Consistency Models", 2023. */
-static NodusStatus sampler_lcm(const NodusSampling *s, const void *options, const T *x, T **out)
-{
-    (void)options;
-    Walk walk = {s, x, NULL};
-    for (int i = 0; i < s->steps; i++) {
-        const float to = s->sigmas[i + 1];
-        T *denoised, *noise, *next;
-        NODUS_TRY(denoise(s, walk.x, s->sigmas[i], &denoised));
-        next = denoised;
-        if (to > 0) {
-            NODUS_TRY(s->noise(s->context, s->sigmas[i], to, &noise));
-            NODUS_TRY(s->add_noise(s->context, denoised, noise, to, &next));
-            nodus_tensor_release(s->math, noise);
-        }
-        NODUS_TRY(walk_on(&walk, i, next, denoised));
-        if (next != denoised) nodus_tensor_release(s->math, denoised);
-    }
-    return walk_end(&walk, out);
-}
+    /* ---- The table ----------------------------------------------------------------------------------------------------- */
 
+    enum {
+        TWICE = NODUS_SAMPLER_TWO_CALLS,
+        UNCOND = NODUS_SAMPLER_NEEDS_UNCOND,
+        DROPS = NODUS_SAMPLER_DROPS_SIGMA,
+        BROWNIAN = NODUS_SAMPLER_BROWNIAN
+    };
 #define SAMPLER(name_, run_, flags_)                                                                   \
     {                                                                                                  \
         .struct_size = sizeof(NodusSamplerDef), .flags = flags_, .name = #name_, .run = sampler_##run_ \
     }
 const NodusSamplerDef sampler_table[] = {
     SAMPLER(euler, euler, 0),
+    SAMPLER(euler_cfg_pp, euler_cfg_pp, UNCOND),
     SAMPLER(euler_ancestral, euler_ancestral, 0),
-    SAMPLER(heun, heun, NODUS_SAMPLER_TWO_CALLS),
+    SAMPLER(euler_ancestral_cfg_pp, euler_ancestral_cfg_pp, UNCOND),
+    SAMPLER(heun, heun, TWICE),
+    SAMPLER(heunpp2, heunpp2, TWICE),
+    SAMPLER(dpm_2, dpm_2, TWICE | DROPS),
+    SAMPLER(dpm_2_ancestral, dpm_2_ancestral, TWICE | DROPS),
+    SAMPLER(lms, lms, 0),
+    SAMPLER(dpm_fast, dpm_fast, 0),
+    SAMPLER(dpm_adaptive, dpm_adaptive, 0),
+    SAMPLER(dpmpp_2s_ancestral, dpmpp_2s_ancestral, TWICE),
+    SAMPLER(dpmpp_2s_ancestral_cfg_pp, dpmpp_2s_ancestral_cfg_pp, TWICE | UNCOND),
+    SAMPLER(dpmpp_sde, dpmpp_sde, TWICE | BROWNIAN),
+    SAMPLER(dpmpp_sde_gpu, dpmpp_sde, TWICE | BROWNIAN),
     SAMPLER(dpmpp_2m, dpmpp_2m, 0),
+    SAMPLER(dpmpp_2m_cfg_pp, dpmpp_2m_cfg_pp, UNCOND),
+    SAMPLER(dpmpp_2m_sde, dpmpp_2m_sde, BROWNIAN),
+    SAMPLER(dpmpp_2m_sde_gpu, dpmpp_2m_sde, BROWNIAN),
+    SAMPLER(dpmpp_2m_sde_heun, dpmpp_2m_sde_heun, BROWNIAN),
+    SAMPLER(dpmpp_2m_sde_heun_gpu, dpmpp_2m_sde_heun, BROWNIAN),
+    SAMPLER(dpmpp_3m_sde, dpmpp_3m_sde, BROWNIAN),
+    SAMPLER(dpmpp_3m_sde_gpu, dpmpp_3m_sde, BROWNIAN),
+    SAMPLER(ddpm, ddpm, 0),
     SAMPLER(lcm, lcm, 0),
+    SAMPLER(ipndm, ipndm, 0),
+    SAMPLER(ipndm_v, ipndm_v, 0),
+    SAMPLER(deis, deis, 0),
+    SAMPLER(res_multistep, res_multistep, 0),
+    SAMPLER(res_multistep_cfg_pp, res_multistep_cfg_pp, UNCOND),
+    SAMPLER(res_multistep_ancestral, res_multistep_ancestral, 0),
+    SAMPLER(res_multistep_ancestral_cfg_pp, res_multistep_ancestral_cfg_pp, UNCOND),
+    SAMPLER(gradient_estimation, gradient_estimation, 0),
+    SAMPLER(gradient_estimation_cfg_pp, gradient_estimation_cfg_pp, UNCOND),
+    SAMPLER(er_sde, er_sde, 0),
+    SAMPLER(seeds_2, seeds_2, TWICE),
+    SAMPLER(seeds_3, seeds_3, TWICE),
+    SAMPLER(sa_solver, sa_solver, 0),
+    SAMPLER(sa_solver_pece, sa_solver_pece, TWICE),
     SAMPLER(ddim, euler, 0), /* Euler's method, but for the noise of inpainting */
+    SAMPLER(uni_pc, uni_pc, DROPS),
+    SAMPLER(uni_pc_bh2, uni_pc_bh2, DROPS),
     {0},
 };

@@ -29,8 +29,7 @@ static int finish(List *list)
     return list->count;
 }
 
-/* Element i of n evenly spaced f32 numbers, reckoned from the nearer end as PyTorch does. */
-static float linspace(float start, float end, int n, int i)
+float schedule_linspace(float start, float end, int n, int i)
 {
     if (n < 2) return start;
     const float step = (end - start) / (float)(n - 1);
@@ -52,7 +51,7 @@ static int uniform(const NodusNoiseLevels *levels, int n, int skip, float *out, 
     List list = {out, 0, capacity};
     const float start = levels->timestep(levels->context, levels->sigma_max),
                 end = levels->timestep(levels->context, levels->sigma_min);
-    for (int i = 0; i < n - skip; i++) put(&list, levels->sigma(levels->context, linspace(start, end, n, i)));
+    for (int i = 0; i < n - skip; i++) put(&list, levels->sigma(levels->context, schedule_linspace(start, end, n, i)));
     return list.count;
 }
 
@@ -70,24 +69,33 @@ static int schedule_normal(const NodusNoiseLevels *levels, int steps, float *out
     return finish(&list);
 }
 
-/* Even steps of σ^(1/7): Karras et al. 2022, eq. 5. */
-static int schedule_karras(const NodusNoiseLevels *levels, int steps, float *out, int capacity)
+int schedule_karras_between(double sigma_min, double sigma_max, double rho, int steps, float *out, int capacity)
 {
     List list = {out, 0, capacity};
-    const double rho = 7, high = pow(levels->sigma_max, 1 / rho), low = pow(levels->sigma_min, 1 / rho);
+    const double high = pow(sigma_max, 1 / rho), low = pow(sigma_min, 1 / rho);
     for (int i = 0; i < steps; i++) {
-        const float root = (float)high + linspace(0, 1, steps, i) * (float)(low - high);
+        const float root = (float)high + schedule_linspace(0, 1, steps, i) * (float)(low - high);
         put(&list, (float)pow((double)root, rho));
     }
     return finish(&list);
 }
 
-static int schedule_exponential(const NodusNoiseLevels *levels, int steps, float *out, int capacity)
+static int schedule_karras(const NodusNoiseLevels *levels, int steps, float *out, int capacity)
+{
+    return schedule_karras_between(levels->sigma_min, levels->sigma_max, 7, steps, out, capacity);
+}
+
+int schedule_exponential_between(double sigma_min, double sigma_max, int steps, float *out, int capacity)
 {
     List list = {out, 0, capacity};
-    const float high = (float)log((double)levels->sigma_max), low = (float)log((double)levels->sigma_min);
-    for (int i = 0; i < steps; i++) put(&list, (float)exp((double)linspace(high, low, steps, i)));
+    const float high = (float)log(sigma_max), low = (float)log(sigma_min);
+    for (int i = 0; i < steps; i++) put(&list, (float)exp((double)schedule_linspace(high, low, steps, i)));
     return finish(&list);
+}
+
+static int schedule_exponential(const NodusNoiseLevels *levels, int steps, float *out, int capacity)
+{
+    return schedule_exponential_between(levels->sigma_min, levels->sigma_max, steps, out, capacity);
 }
 
 /* Every k-th level of the table from the bottom: the list may be longer than steps + 1. Song et al., "DDIM", 2021. */
@@ -100,20 +108,24 @@ static int schedule_ddim_uniform(const NodusNoiseLevels *levels, int steps, floa
     return has_zero ? list.count : finish(&list);
 }
 
-/* Timesteps at the quantiles of a beta distribution: Lee et al., "Beta Sampling is All You Need", 2024. */
-static int schedule_beta(const NodusNoiseLevels *levels, int steps, float *out, int capacity)
+int schedule_beta_shaped(const NodusNoiseLevels *levels, double alpha, double beta, int steps, float *out, int capacity)
 {
     List list = {out, 0, capacity};
-    const double shape = 0.6, step = 1 / (double)steps;
+    const double step = 1 / (double)steps;
     double x = 1;
     int last = -1;
     for (int i = 0; i < steps; i++) {
-        x = beta_quantile(shape, shape, 1 - i * step, x);
+        x = beta_quantile(alpha, beta, 1 - i * step, x);
         const int t = (int)nearbyint(x * (levels->count - 1));
         if (t != last) put(&list, levels->table[t]);
         last = t;
     }
     return finish(&list);
+}
+
+static int schedule_beta(const NodusNoiseLevels *levels, int steps, float *out, int capacity)
+{
+    return schedule_beta_shaped(levels, 0.6, 0.6, steps, out, capacity);
 }
 
 /* Small even steps first, then quadratically growing ones: Polyak et al., "Movie Gen", 2024. */

@@ -18,7 +18,7 @@ import tempfile
 import time
 
 from harness import TESTS, Skipped, Wrong, check, contains, same, test
-from support import DEMO, HERE, KEY, MODELS, PICTURES, ROOT, Nodus, png, show_picture, show_text, text_to_image  # noqa: F401
+from support import DEMO, HERE, KEY, MODELS, PICTURES, ROOT, Nodus, as_nobody, notes, pixels, png, show_picture, show_text, small_files, text_to_image  # noqa: F401
 
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build")
 PATTERN = sys.argv[2] if len(sys.argv) > 2 else ""
@@ -42,14 +42,41 @@ def prepare(nodus, row):
         graph["1"]["inputs"]["ckpt_name"] = "bad.safetensors"
     if "picture" in row:
         nodus.write("input/in.png", PICTURES[row["picture"]]())
+    for name, content in row.get("files", {}).items():
+        if content == "folder":
+            os.makedirs(nodus.path(name))
+        elif content == "pipe":
+            os.mkfifo(nodus.path(name))
+        elif content.startswith("-> "):
+            os.symlink(content[3:], nodus.path(name))
+        else:
+            nodus.write(name, PICTURES["good"]() if content == "picture" else content)
     text = row["text"].replace("\\xff", "\udcff").encode(errors="surrogateescape") if "text" in row else graph
     nodus.write("w.json", text)
+
+
+def limits(nodus, row):
+    """What holds for the process of a row: small files, or no more rights than anyone has over the paths in "mode"."""
+    if "file_size" in row:
+        return small_files(row["file_size"])
+    if "mode" not in row:
+        return None
+    root = os.getuid() == 0
+    if root:
+        nodus.open_to_all()
+        if subprocess.run([nodus.program, "--version"], preexec_fn=as_nobody, capture_output=True, cwd="/").returncode:
+            raise Skipped("the program cannot be run by nobody, and root may read everything")
+    for name, mode in row["mode"].items():
+        os.chmod(nodus.path(name), int(mode, 8))
+    return as_nobody if root else None
 
 
 def wrong_input(nodus, row):
     prepare(nodus, row)
     args = [word.replace("\\xff", "\udcff") for word in shlex.split(row["args"].replace("\\", "\\\\"))]
-    code, out, err = nodus.run(*args)
+    code, out, err = nodus.run(*args, before=limits(nodus, row), timeout=30)
+    for name in row.get("mode", {}):
+        os.chmod(nodus.path(name), 0o755)  # so that the folder can be removed
     contains(err, row["says"], "standard error")
     same(code, row["exit"], f"exit status ({err.strip()[-300:]})")
     if row["exit"] == 2:
@@ -105,7 +132,7 @@ def man_page_and_completions_come_from_the_table(nodus):
         code, script, _ = nodus.run("completion", shell)
         same(code, 0, shell)
         contains(script, "denoise", shell)
-        check("sweep" not in script, f"{shell} completes an option that is not built")
+        check("isolate" not in script, f"{shell} completes an option that is not built")
     done = subprocess.run(["bash", "-c", 'source /dev/stdin; COMP_WORDS=(nodus make --de); COMP_CWORD=2; _nodus; echo "${COMPREPLY[@]}"'],
                           input=nodus.run("completion", "bash")[1], capture_output=True, text=True)
     same(sorted(done.stdout.split()), ["--denoise", "--device"], "completion of --de")
@@ -140,7 +167,9 @@ def make_takes_all_its_options(nodus):
     same((graph["EmptyLatentImage"]["width"], graph["EmptyLatentImage"]["height"], graph["EmptyLatentImage"]["batch_size"]), (64, 72, 2), "size")
     first = open(nodus.path("there/nodus_00001_.png"), "rb").read()
     same(nodus.run("run", "w.json", "-o", "again", "-q")[0], 0, "exit status of the saved workflow")
-    same(open(nodus.path("again/nodus_00001_.png"), "rb").read(), first, "picture of the saved workflow")
+    second = open(nodus.path("again/nodus_00001_.png"), "rb").read()
+    same(pixels(second), pixels(first), "picture of the saved workflow")
+    same(notes(second)["prompt"], notes(first)["prompt"], "prompt in the picture of the saved workflow")
 
 
 @test
@@ -177,6 +206,16 @@ def make_starts_from_a_picture_wherever_it_is(nodus):
     nodus.write("elsewhere/start.png", png(64, 64, 10))
     same(nodus.run("make", "x", "--init", "elsewhere/start.png", "--steps", "2")[0], 0)
     same(sorted(os.listdir(nodus.path("input"))), ["mine.png", "start (1).png", "start.png"], "pictures in input")
+
+
+@test
+def make_brings_the_picture_it_starts_from_to_a_size_and_repeats_it(nodus):
+    nodus.write("input/start.png", png(96, 64, 200))
+    code, out, err = nodus.run("make", "x", "--init", "start.png", "--size", "64x128", "--batch", "2", "--steps", "1", "--denoise", "1")
+    same(code, 0, err)
+    pictures = [open(nodus.path(line), "rb").read() for line in out.splitlines()]
+    same([struct.unpack(">II", picture[16:24]) for picture in pictures], [(64, 128)] * 2)
+    check(pictures[0] != pictures[1], "both pictures are the same")
 
 
 @test
@@ -297,7 +336,7 @@ def run_gives_the_same_picture_at_any_number_of_threads(nodus):
     nodus.write("w.json", text_to_image())
     for threads in ("1", "2", "3"):
         same(nodus.run("run", "w.json", "--threads", threads, "-o", "t" + threads)[0], 0)
-    pictures = {open(nodus.path(f"t{threads}/t_00001_.png"), "rb").read() for threads in "123"}
+    pictures = {tuple(pixels(open(nodus.path(f"t{threads}/t_00001_.png"), "rb").read())) for threads in "123"}
     same(len(pictures), 1, "number of different pictures")
 
 
@@ -391,6 +430,25 @@ def nodes_are_a_table_or_object_info(nodus):
     code, out, _ = nodus.run("nodes", "KSampler")
     for piece in ("steps", "default 20, min 1, max 10000", "Outputs", "LATENT"):
         contains(out, piece, "the node")
+
+
+@test
+def nodes_that_are_only_known_are_told_apart(nodus):
+    """TrainLoraNode has a table and no function."""
+    built, every = nodus.run("nodes")[1], nodus.run("nodes", "--all")[1]
+    contains(built, " more are known, but not built yet: nodus nodes --all", "the last line")
+    check("TrainLoraNode" not in built, "only what can run")
+    contains(every, "Train LoRA (not built yet)", "--all")
+    check("KSampler (not built yet)" not in every, "the mark of a node that runs")
+    contains(nodus.run("nodes", "TrainLoraNode")[1], "Known, not built yet", "one node")
+    plain, full = json.loads(nodus.run("nodes", "--json")[1]), json.loads(nodus.run("nodes", "--all", "--json")[1])
+    same(("TrainLoraNode" in plain, full["TrainLoraNode"]["built"], "built" in full["KSampler"]), (False, False, False), "--json")
+    check(set(plain) < set(full), "--all adds")
+    contains(nodus.run("nodes", "TrainLoraNod")[2], 'did you mean "TrainLoraNode"', "a slip")
+    nodus.write("w.json", '{"1": {"class_type": "LossGraphNode", "inputs": {"loss": ["2", 2]}}, "2": {"class_type": "TrainLoraNode", "inputs": {}}}')
+    code, _, err = nodus.run("run", "w.json")
+    same(code, 2, err)
+    contains(err, "known, but not built yet", "what stops a run")
 
 
 # ---- bench --------------------------------------------------------------------------------------------------------------------
@@ -529,6 +587,16 @@ def a_bar_is_drawn_on_a_terminal_only(nodus):
 
 
 @test
+def a_preview_is_drawn_where_the_terminal_can_show_it(nodus):
+    args = ("make", "x", "--size", "64", "--steps", "4")
+    shown = on_terminal(nodus, *args, COLORTERM="truecolor")[1]
+    contains(shown, "\u2580", "the terminal")
+    check(shown.rindex("\u2580") < shown.rindex("\x1b[J"), "the preview was not taken away")
+    for more in (on_terminal(nodus, *args), on_terminal(nodus, *args, "--preview-method", "none", COLORTERM="truecolor"), on_terminal(nodus, *args, COLORTERM="truecolor", NO_COLOR="1")):
+        check("\u2580" not in more[1], "a preview that nobody wanted, or that the terminal cannot show")
+
+
+@test
 def a_long_run_tells_how_long_and_what_would_be_shorter(nodus):
     nodus.run("make", "x", "--size", "64", "--steps", "4")
     code, _, err = nodus.run("make", "x", "--size", "1024", "--steps", "2000", "--timeout", "3")
@@ -555,6 +623,7 @@ def the_example_graphs_run(nodus):
     os.makedirs(nodus.path("models/vae"))
     os.symlink(DEMO, nodus.path("models/vae/shapes-sd1.safetensors"))
     folder = os.path.join(ROOT, "graphs")
+    os.symlink(os.path.join(folder, "star.latent"), nodus.path("input/star.latent"))
     for name in sorted(os.listdir(folder)):
         if name.endswith(".json"):
             code, out, err = nodus.run("run", os.path.join(folder, name))

@@ -4,6 +4,7 @@ Broken files are made here, by name, so that no binary lies in the tree. Python'
 """
 import json
 import os
+import resource
 import shutil
 import struct
 import subprocess
@@ -12,6 +13,20 @@ import zlib
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 DEMO = os.path.join(ROOT, "models", "checkpoints", "shapes-sd1.safetensors")
+
+
+NOBODY = 65534
+
+
+def as_nobody():
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+
+
+def small_files(most):
+    """A process that can write no file larger than that: what a full disk does, everywhere and without mounting one."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 
 class Nodus:
@@ -38,10 +53,18 @@ class Nodus:
             f.write(content.encode() if isinstance(content, str) else content)
         return path
 
-    def run(self, *args, stdin=b"", env=None, timeout=120):
-        """Exit status, standard output, standard error."""
-        done = subprocess.run([self.program, *args], cwd=self.folder, env=dict(self.env, **(env or {})), input=stdin, capture_output=True, timeout=timeout)
+    def run(self, *args, stdin=b"", env=None, timeout=120, before=None):
+        """Exit status, standard output, standard error. `before` is called in the new process."""
+        done = subprocess.run([self.program, *args], cwd=self.folder, env=dict(self.env, **(env or {})), input=stdin, capture_output=True, timeout=timeout,
+                              preexec_fn=before)
         return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+
+    def open_to_all(self):
+        """Gives the folder to nobody, so that permissions count although the tests run as root."""
+        os.chmod(os.path.dirname(self.folder), 0o755)
+        for folder, _, names in os.walk(self.folder):
+            for name in [".", *names]:
+                os.chown(os.path.join(folder, name), NOBODY, NOBODY, follow_symlinks=False)
 
     def start(self, *args, **more):
         return subprocess.Popen([self.program, *args], cwd=self.folder, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
@@ -90,6 +113,26 @@ def png(width=16, height=16, shade=128, crc=None, data=None):
     rows = b"".join(b"\0" + bytes([shade]) * (3 * width) for _ in range(height))
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header, crc) + chunk(b"IDAT", data or zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def chunks(picture):
+    """The chunks of a PNG, in order: (kind, data)."""
+    at, found = 8, []
+    while at < len(picture):
+        size, kind = struct.unpack(">I4s", picture[at:at + 8])
+        found.append((kind, picture[at + 8:at + 8 + size]))
+        at += 12 + size
+    return found
+
+
+def pixels(picture):
+    """Size and compressed pixels: equal for equal pictures. The manifest beside them holds the time it took and differs from run to run."""
+    return [data for kind, data in chunks(picture) if kind in (b"IHDR", b"IDAT")]
+
+
+def notes(picture):
+    """The texts of a PNG by their keys."""
+    return {data.split(b"\0", 1)[0].decode(): data.split(b"\0", 1)[1].decode("latin1") for kind, data in chunks(picture) if kind == b"tEXt"}
 
 
 PICTURES = {

@@ -4,6 +4,7 @@
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
 #include "engine/formats/json.h"
+#include "engine/formats/metadata.h"
 #include "engine/formats/picture.h"
 #include "engine/formats/safetensors.h"
 #include "nodes/models/clip_tokenizer.h"
@@ -130,10 +131,11 @@ static NodusStatus encode(void *context)
 static NodusStatus read_text(void *context)
 {
     const Bytes *file = context;
-    char *value;
-    NODUS_TRY(png_text("x", file->data, file->size, "prompt", &value));
+    Metadata metadata;
+    NODUS_TRY(metadata_read(file->data, file->size, &metadata));
+    const char *value = metadata_get(&metadata, "prompt");
     const bool right = value && !strcmp(value, "{}");
-    memory_free(value);
+    metadata_free(&metadata);
     return right ? NULL : nodus_error(NODUS_ERROR_INTERNAL, "wrong text");
 }
 

@@ -1,6 +1,7 @@
 /* A whole run, from opening the engine to the written PNG, with the n-th allocation failing: it ends in an error with a message or in success, leaves
  * no memory behind and no half-written file. A run has some ten thousand allocations and takes tens of milliseconds, so the fault numbers
- * are every one of the first, then spaced ever wider; NODUS_FAULTS=all takes every one (by hand; hours). */
+ * are every one of the first, then spaced ever wider; NODUS_FAULTS=all takes every one (by hand; hours). The same with so little memory that
+ * the weights of the diffusion model are streamed by a helper thread. */
 #include "tests/faults/faults.h"
 #include <dirent.h>
 #include <nodus/nodus.h>
@@ -9,6 +10,8 @@
 #include <sys/stat.h>
 
 static char output[64];
+enum { PLENTY = 1 << 30, LITTLE = 10 << 20 /* the model's weights are 14 MB */ };
+static size_t memory_limit;
 static const char prompt[] =
     "{\"1\": {\"class_type\": \"CheckpointLoaderSimple\", \"inputs\": {\"ckpt_name\": \"shapes-sd1.safetensors\"}},"
     "\"2\": {\"class_type\": \"CLIPTextEncode\", \"inputs\": {\"text\": \"a (red:1.2) star\", \"clip\": [\"1\", 1]}},"
@@ -51,7 +54,7 @@ static void event(void *user, const NodusEvent *e)
 static NodusStatus whole_run(void *context)
 {
     Seen *seen = context;
-    const NodusEngineOptions engine_options = {.struct_size = sizeof engine_options, .threads = 1, .base_directory = ".", .output = output, .memory = (size_t)1 << 30};
+    const NodusEngineOptions engine_options = {.struct_size = sizeof engine_options, .threads = 1, .base_directory = ".", .output = output, .memory = memory_limit};
     const NodusRunOptions run_options = {.struct_size = sizeof run_options, .event = event, .user = seen};
     NodusEngine *engine = NULL;
     NodusRun *run = NULL;
@@ -70,8 +73,9 @@ static long next_fault(long n)
     return all && strcmp(all, "all") == 0 ? n + 1 : n < 40 ? n + 1 : n + n / 32;
 }
 
-static void replay(bool forever)
+static void replay(bool forever, size_t memory)
 {
+    memory_limit = memory;
     Seen seen;
     int files, failed = 0, replays = 0;
     NodusStatus status = whole_run(&seen); /* warms up */
@@ -98,12 +102,22 @@ static void replay(bool forever)
 
 TEST(a_run_survives_one_failed_allocation)
 {
-    replay(false);
+    replay(false, PLENTY);
 }
 
 TEST(a_run_survives_memory_that_stays_exhausted)
 {
-    replay(true);
+    replay(true, PLENTY);
+}
+
+TEST(a_run_that_streams_survives_one_failed_allocation)
+{
+    replay(false, LITTLE);
+}
+
+TEST(a_run_that_streams_survives_memory_that_stays_exhausted)
+{
+    replay(true, LITTLE);
 }
 
 static int set_up(void **state)
@@ -123,6 +137,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest cases[] = {CASE(a_run_survives_one_failed_allocation), CASE(a_run_survives_memory_that_stays_exhausted)};
+    const struct CMUnitTest cases[] = {CASE(a_run_survives_one_failed_allocation), CASE(a_run_survives_memory_that_stays_exhausted),
+                                       CASE(a_run_that_streams_survives_one_failed_allocation), CASE(a_run_that_streams_survives_memory_that_stays_exhausted)};
     return cmocka_run_group_tests(cases, set_up, tear_down);
 }

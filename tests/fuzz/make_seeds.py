@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""make_seeds.py OUT: writes the seeds that are not text (state dicts, pictures) into OUT/safetensors and OUT/picture.
+"""make_seeds.py OUT: writes the seeds that are not text (state dicts, pictures, cache records) into OUT/TARGET.
 
 The text seeds (json, tokenizer, workflow) lie in tests/fuzz/seeds. Nothing binary is committed: what a file holds can be read here.
 """
@@ -78,8 +78,75 @@ def pictures():
     yield "webp", b"RIFF\x1a\0\0\0WEBPVP8L\x0d\0\0\0"
 
 
+# ---- texts in pictures ----------------------------------------------------------------------------------------------
+def exif(order, *texts):
+    """A directory with these (tag, text) in the byte order "<" or ">"."""
+    behind = 8 + 2 + 12 * len(texts) + 4
+    out = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, len(texts))
+    for i, (tag, text) in enumerate(texts):
+        out += struct.pack(order + "HHII", tag, 2, len(text), behind + sum(len(before) for _, before in texts[:i]))
+    out += bytes(4) + b"".join(text for _, text in texts)
+    return out + bytes(len(out) % 2)
+
+
+def webp(data):
+    pixel = b"/\0\0\0\0\x07P\x81T\x08 \0\n\x9a\xfe\xc7\x88\x88\xfe\x07"
+    body = b"WEBPVP8X" + struct.pack("<II", 10, 8) + bytes(6) + b"VP8L" + struct.pack("<I", len(pixel)) + pixel
+    body += b"EXIF" + struct.pack("<I", len(data)) + data
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def metadata():
+    texts = chunk(b"tEXt", b"prompt\0{\"1\": {\"class_type\": \"A\"}}") + chunk(b"iTXt", b"workflow\0\0\0en\0\0{\"nodes\": []}")
+    packed = chunk(b"zTXt", b"prompt\0\0" + zlib.compress(b"{}")) + chunk(b"iTXt", b"workflow\0\1\0\0\0" + zlib.compress(b"[]"))
+    plain = png(1, 1, 8, 0, b"\0\1")
+    yield "before.png", png(1, 1, 8, 0, b"\0\1", texts)
+    yield "behind.png", plain[:-12] + packed + plain[-12:]
+    yield "cut.png", png(1, 1, 8, 0, b"\0\1", packed)[:-20]
+    yield "none.png", plain
+    yield "wrong.png", png(1, 1, 8, 0, b"\0\1", chunk(b"tEXt", b"key") + chunk(b"zTXt", b"k\0\1x") + chunk(b"iTXt", b"k\0\1\0"))
+    yield "little.webp", webp(exif("<", (0x010f, b"workflow:{}\0"), (0x0110, b"prompt:{}\0")))
+    yield "big.webp", webp(exif(">", (0x010e, b"note:x\0"), (0x0110, b"prompt:{}\0")))
+    yield "camera.webp", webp(b"Exif\0\0" + exif("<", (0x010f, b"ACME\0")))
+    yield "empty.webp", webp(b"")
+
+
+# ---- cache records: the number of slots, then the items (engine/graph/record.h) -------------------------------------------------
+def number(value):
+    return b"u" + struct.pack("<Q", value)
+
+
+def text(value):
+    return b"t" + (struct.pack("<Q", 2**64 - 1) if value is None else struct.pack("<Q", len(value)) + value)
+
+
+def tensor_item(dtype, dims, numbers=b"", blocks=None):
+    packing = b"\0" + numbers if blocks is None else b"\1" + b"".join(struct.pack("<I", len(b)) + b for b in blocks)
+    return b"T\1" + bytes([dtype, len(dims)]) + struct.pack(f"<{len(dims)}q", *dims) + packing
+
+
+def payload(name, items):
+    return b"\5" + text(name) + number(0) + items
+
+
+def records():
+    zeros = b"\x28\xb5\x2f\xfd\x20\x20" + (32 << 3 | 1 << 1 | 1).to_bytes(3, "little") + b"\0"  # 32 zero bytes as a zstd frame
+    scalars = [b"\0" + number(1) + number(5), b"\1d" + struct.pack("<d", 0.5), b"\2" + number(1), b"\3" + text(b"word"), b"\4" + text(b"[1, null]")]
+    latent = tensor_item(0, [1, 1, 2, 2], bytes(16)) + b"T\0" + number(1) + number(7)
+    conditioning = number(1) + tensor_item(0, [1, 2, 2], bytes(range(16))) + tensor_item(0, [1, 2], bytes(8))
+    yield "empty", b"\0" + text(None)
+    yield "scalars", b"\1" + text(b'{"text": ["x"]}') + number(5) + b"".join(scalars)
+    yield "latent", b"\2" + text(None) + number(1) + payload(b"LATENT", latent) + number(0)
+    yield "conditioning", b"\1" + text(None) + number(1) + payload(b"CONDITIONING", conditioning)
+    yield "image", b"\1" + text(None) + number(2) + payload(b"IMAGE", tensor_item(0, [1, 1, 1, 3], bytes(12))) + payload(b"MASK", tensor_item(1, [2], bytes(4)))
+    yield "packed", b"\1" + text(None) + number(1) + payload(b"SIGMAS", tensor_item(0, [8], blocks=[zeros]))
+    yield "planes", b"\1" + text(None) + number(1) + payload(b"SIGMAS", tensor_item(0, [2], blocks=[bytes(range(8))]))
+    yield "none", b"\1" + text(None) + number(1) + payload(b"IMAGE", tensor_item(0, [0, 3]))
+    yield "nothing", b"\1" + text(None) + number(1) + payload(b"IMAGE", tensor_item(0, [0, 2**62, 2**62]))
+
+
 def main(out):
-    for target, seeds in (("safetensors", safetensors()), ("picture", pictures())):
+    for target, seeds in (("safetensors", safetensors()), ("picture", pictures()), ("metadata", metadata()), ("record", records())):
         os.makedirs(os.path.join(out, target), exist_ok=True)
         for name, data in seeds:
             with open(os.path.join(out, target, name), "wb") as f:

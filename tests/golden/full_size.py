@@ -3,8 +3,8 @@
 
     tests/golden/full_size.py [--engine build/nodus] [--f16] [--models DIR] [--keep]
 
-It writes the checkpoint (1130 tensors, 1 066 235 307 values; f32, or f16 with --f16) and runs text, euler, dpmpp_2m, euler_ancestral, decode
-and encode at 64x64 pixels, and compares with values recorded from the reference program: each printed value and the mean within 1e-3 of the
+It writes the checkpoint (1130 tensors, 1 066 235 307 values; f32, or f16 with --f16) and runs text, euler, dpmpp_2m, euler_ancestral, decode,
+encode and inpainting at 64x64 pixels, and compares with values recorded from the reference program: each printed value and the mean within 1e-3 of the
 standard deviation, the standard deviation within 1e-3 of itself. Prints a line a row, the peak memory, and "N passed, N failed".
 """
 import argparse
@@ -191,6 +191,7 @@ EXPECTED = {  # name: shape, first six values, mean, unbiased standard deviation
     "euler normal": ((1, 4, 8, 8), (153.9212036, 100.3101349, 80.7201462, -150.5154724, 41.6431885, -83.4203796), 5.6468000, 85.3216858),
     "image": ((1, 64, 64, 3), (0.4639933, 0.5397889, 0.4866220, 0.4461032, 0.4987857, 0.4023793), 0.4969334, 0.1510803),
     "encode": ((1, 4, 8, 8), (-0.0852328, 0.2865096, 0.1273089, 0.0730353, 0.0658566, 0.2074515), -0.0004438, 0.1834290),
+    "inpaint": ((1, 4, 8, 8), (-0.0852328, 0.2865096, 0.1273089, 0.0730353, -0.2102630, 1.6388185), -0.1842406, 3.3635535),
     "dpmpp_2m karras": ((1, 4, 8, 8), (153.9756927, 104.9513321, 81.0160294, -154.5894165, 40.8833160, -84.6686859), 7.0121112, 84.3274231),
     "euler_ancestral normal": ((1, 4, 8, 8), (180.5542908, 123.0752258, 89.1205063, -187.2645264, 42.9827080, -97.5384140), 6.8275318, 102.0299377),
 }
@@ -207,11 +208,18 @@ def graph(ckpt):
             "positive": ["2", 0], "negative": ["3", 0], "latent_image": ["4", 0], "denoise": 1.0}}
     g["8"] = {"class_type": "VAEDecode", "inputs": {"samples": ["5", 0], "vae": ["1", 2]}}
     g["9"] = {"class_type": "VAEEncode", "inputs": {"pixels": ["8", 0], "vae": ["1", 2]}}
+    g["11"] = {"class_type": "SolidMask", "inputs": {"value": 0.0, "width": 64, "height": 64}}  # the right half is drawn anew
+    g["12"] = {"class_type": "SolidMask", "inputs": {"value": 1.0, "width": 32, "height": 64}}
+    g["13"] = {"class_type": "MaskComposite", "inputs": {"destination": ["11", 0], "source": ["12", 0], "x": 32, "y": 0, "operation": "add"}}
+    g["14"] = {"class_type": "SetLatentNoiseMask", "inputs": {"samples": ["9", 0], "mask": ["13", 0]}}
+    g["15"] = {"class_type": "KSampler", "inputs": {
+        "model": ["1", 0], "seed": 7, "steps": 4, "cfg": 7.0, "sampler_name": "euler", "scheduler": "karras",
+        "positive": ["2", 0], "negative": ["3", 0], "latent_image": ["14", 0], "denoise": 0.5}}
     g["10"] = {"class_type": "PreviewImage", "inputs": {"images": ["8", 0]}}
     return g
 
 
-DUMPS = {"positive cond": "2:0", "positive pooled": "2:0.pooled", "negative cond": "3:0", "euler normal": "5:0", "image": "8:0", "encode": "9:0",
+DUMPS = {"positive cond": "2:0", "positive pooled": "2:0.pooled", "negative cond": "3:0", "euler normal": "5:0", "image": "8:0", "encode": "9:0", "inpaint": "15:0",
          "dpmpp_2m karras": "6:0", "euler_ancestral normal": "7:0"}
 
 

@@ -127,5 +127,31 @@ TEST(random_histories_agree_with_a_naive_twin)
     }
 }
 
+TEST(a_hundred_thousand_small_values_are_no_burden)
+{
+    enum { MANY = 100000 };
+    static Item item[MANY];
+    Budget *budget;
+    assert_ok(budget_new(MANY * 10 / 2, &budget));
+    for (int i = 0; i < MANY; i++) { /* those with odd numbers are dear */
+        add(budget, &item[i], 10, i % 2 ? 1e12 : i);
+        budget_unpin(budget, item[i].entry);
+    }
+    int dear = 0;
+    for (int i = 0; i < MANY; i++) dear += i % 2 && !item[i].evicted;
+    assert_int_equal(dear, MANY / 2);
+    assert_int_equal(budget_used(budget), MANY * 10 / 2);
+    assert_int_equal(budget_pinned(budget), 0);
+    for (int turn = 0; turn < MANY; turn++) { /* each pin moves an entry out of the order and back */
+        Item *one = &item[turn * 7919ll % MANY | 1];
+        assert_true(budget_pin(budget, one->entry));
+        assert_int_equal(budget_pinned(budget), 10);
+        budget_unpin(budget, one->entry);
+    }
+    for (int i = 1; i < MANY; i += 2) budget_remove(budget, item[i].entry);
+    assert_int_equal(budget_used(budget), 0);
+    budget_free(budget);
+}
+
 TEST_MAIN(CASE(the_cheapest_per_byte_goes_first), CASE(what_is_pinned_stays_although_the_budget_is_exceeded),
-          CASE(what_was_not_used_for_long_grows_old), CASE(random_histories_agree_with_a_naive_twin))
+          CASE(what_was_not_used_for_long_grows_old), CASE(random_histories_agree_with_a_naive_twin), CASE(a_hundred_thousand_small_values_are_no_burden))

@@ -16,6 +16,8 @@ static int setup(void **state)
     if (lab_open(&lab, NULL) || file_make_folders(lab_path(&lab, "models/vae")) || !getcwd(here, sizeof here)) return -1;
     snprintf(demo, sizeof demo, "%s/models/checkpoints/shapes-sd1.safetensors", here);
     if (symlink(demo, lab_path(&lab, "models/vae/shapes-sd1.safetensors"))) return -1;
+    snprintf(demo, sizeof demo, "%s/graphs/star.latent", here);
+    if (symlink(demo, lab_path(&lab, "input/star.latent"))) return -1;
     snprintf(demo, sizeof demo, "%s/graphs/scene.png", here);
     return symlink(demo, lab_path(&lab, "input/scene.png"));
 }
@@ -61,19 +63,30 @@ TEST(every_node_is_in_the_example_that_it_names)
 
 TEST(every_example_runs)
 {
-    static const struct { const char *file, *set[4]; int sets; } examples[] = {
+    static const struct { const char *file, *set[4]; int sets; const char *shows; } examples[] = {
         {"graphs/txt2img.json", {"5.steps=2"}, 1},
         {"graphs/img2img.json", {"5.steps=2"}, 1},
         {"graphs/two_stage.json", {"5.steps=2", "5.end_at_step=1", "6.steps=2", "6.start_at_step=1"}, 4},
         {"graphs/primitives.json", {"1.value=2"}, 1},
         {"graphs/vae_file.json", {NULL}, 0},
+        {"graphs/latent_file.json", {NULL}, 0},
+        {"graphs/latents.json", {NULL}, 0, "latent 2 × 4 × 16 × 32"},
+        {"graphs/objects.json", {NULL}, 0, "sampler dpmpp_2m"},
+        {"graphs/pictures.json", {NULL}, 0},
+        {"graphs/compositing.json", {NULL}, 0},
+        {"graphs/filters.json", {NULL}, 0},
+        {"graphs/masks.json", {NULL}, 0},
+        {"graphs/strings.json", {NULL}, 0, "a blue house, green meadows. Masterpiece"},
+        {"graphs/for_loop.json", {NULL}, 0},
+        {"graphs/while_loop.json", {NULL}, 0, "once more more more more"},
     };
     for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++) {
         char *json = read_text(examples[i].file);
         lab.options.set = examples[i].set;
         lab.options.set_count = examples[i].sets;
         if (lab_run(&lab, json) != NODUS_SUCCESS) fail_msg("%s: %s", examples[i].file, lab.error);
-        if (!strstr(lab.ui, "\"images\"")) fail_msg("%s shows no picture", examples[i].file);
+        const char *shows = examples[i].shows ? examples[i].shows : "\"images\"";
+        if (!strstr(lab.ui, shows)) fail_msg("%s does not show %s but %s", examples[i].file, shows, lab.ui);
         memory_free(json);
     }
 }

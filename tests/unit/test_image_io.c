@@ -1,6 +1,7 @@
 /* Picture nodes: what is read is written back, bytes are cut off and never rounded, masks come from transparency, metadata travel. */
 #include "engine/base/file.h"
 #include "engine/base/memory.h"
+#include "engine/formats/metadata.h"
 #include "engine/formats/picture.h"
 #include "tests/support_lab.h"
 #include "tests/test.h"
@@ -113,8 +114,10 @@ static char *text_of(const char *name, const char *key)
 {
     uint8_t *data;
     size_t size;
-    char *text = NULL;
-    if (file_read(lab_path(&lab, name), 1 << 20, &data, &size) || png_text(name, data, size, key, &text)) return NULL;
+    Metadata metadata = {0};
+    if (file_read(lab_path(&lab, name), 1 << 20, &data, &size) || metadata_read(data, size, &metadata)) return NULL;
+    char *text = memory_text(metadata_get(&metadata, key));
+    metadata_free(&metadata);
     memory_free(data);
     return text;
 }

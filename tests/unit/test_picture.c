@@ -3,6 +3,7 @@
 #include "tests/test.h"
 #include "engine/base/memory.h"
 #include "engine/base/text.h"
+#include "engine/formats/metadata.h"
 #include "engine/formats/picture.h"
 #include "engine/formats/picture_formats.h"
 #include <stdio.h>
@@ -332,23 +333,46 @@ TEST(texts_stand_before_the_pixels_and_read_back)
         {"prompt", "{\"3\": {\"class_type\": \"KSampler\"}}"}, {"workflow", ""}, {"Author", "J\xfcrgen"}};
     uint8_t *file;
     size_t size;
-    char *value;
+    Metadata metadata;
     assert_ok(png_encode((const uint8_t *)"abc", 1, 1, 3, 4, false, texts, 3, &file, &size));
     const uint8_t *text = memmem(file, size, "tEXtprompt\0{", 12), *data = memmem(file, size, "IDAT", 4);
     assert_true(text && data && text < data);
-    assert_ok(png_text("x", file, size, "prompt", &value));
-    assert_string_equal(value, texts[0].value);
-    memory_free(value);
-    assert_ok(png_text("x", file, size, "workflow", &value));
-    assert_string_equal(value, "");
-    memory_free(value);
-    assert_ok(png_text("x", file, size, "Author", &value));
-    assert_string_equal(value, "J\xc3\xbcrgen");
-    memory_free(value);
-    assert_ok(png_text("x", file, size, "Prompt", &value));
-    assert_null(value);
-    assert_error(png_text("x", file, 50, "prompt", &value), "picture 'x': it is damaged");
+    assert_ok(metadata_read(file, size, &metadata));
+    assert_string_equal(metadata_get(&metadata, "prompt"), texts[0].value);
+    assert_string_equal(metadata_get(&metadata, "workflow"), "");
+    assert_string_equal(metadata_get(&metadata, "Author"), "J\xc3\xbcrgen");
+    assert_null(metadata_get(&metadata, "Prompt"));
+    metadata_free(&metadata);
     memory_free(file);
+}
+
+TEST(headers_tell_the_size_without_decoding)
+{
+    static const uint8_t pixels[5 * 3 * 4];
+    for (int channels = 1; channels <= 4; channels += channels == 1 ? 2 : 1) {
+        uint8_t *file;
+        size_t size;
+        assert_ok(png_encode(pixels, 5, 3, channels, 1, false, NULL, 0, &file, &size));
+        const PictureSize found = picture_size_of(file, size), cut = picture_size_of(file, 25);
+        assert_int_equal(found.width, 5);
+        assert_int_equal(found.height, 3);
+        assert_int_equal(found.frames, 1);
+        assert_int_equal(found.alpha, channels == 4);
+        assert_int_equal(cut.width, 0);
+        assert_int_equal(cut.alpha, -1);
+        file[16] = 0x80; /* wider than any picture may be */
+        assert_int_equal(picture_size_of(file, size).width, 0);
+        assert_int_equal(picture_size_of(file, size).height, 0);
+        file[16] = 0;
+        file[25] = 3; /* a palette may be transparent */
+        assert_int_equal(picture_size_of(file, size).alpha, -1);
+        memory_free(file);
+    }
+    const PictureSize gif = picture_size_of((const uint8_t *)"GIF89a\7\0\2\1", 10);
+    assert_int_equal(gif.width, 7);
+    assert_int_equal(gif.height, 258);
+    assert_int_equal(gif.frames, 0); /* only its end tells */
+    assert_int_equal(picture_size("/nowhere/x.png").width, 0);
 }
 
 TEST(impossible_pictures_are_not_written)
@@ -369,4 +393,5 @@ TEST_MAIN(CASE(png_of_8_bits_in_every_colour_type), CASE(png_of_few_bits_is_scal
           CASE(frames_count_against_the_pixel_limit), CASE(what_cannot_be_read_is_named),
           CASE(png_sizes_are_capped_before_anything_is_decoded), CASE(a_png_cut_or_changed_anywhere_is_an_error),
           CASE(missing_files_are_named), CASE(what_is_written_reads_back_equal),
-          CASE(texts_stand_before_the_pixels_and_read_back), CASE(impossible_pictures_are_not_written))
+          CASE(texts_stand_before_the_pixels_and_read_back), CASE(impossible_pictures_are_not_written),
+          CASE(headers_tell_the_size_without_decoding))

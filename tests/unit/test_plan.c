@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "engine/tensor/budget.h"
 #include "engine/tensor/passes.h"
 #include "engine/tensor/plan_inside.h"
 #include "tests/support.h"
@@ -113,18 +114,19 @@ static NodusStatus build_net(void *context, OpGraph *g)
     return NULL;
 }
 
-static void run_net(SupportMath *on, Net *net, NodusTensor **h, NodusTensor **e)
+static NodusStatus net_plan(SupportMath *on, Net *net, Plan **plan)
 {
     NodusHash *hash;
-    Plan *plan;
+    NODUS_TRY(plan_key_begin(&on->math, net->set, "net", &hash));
+    return plan_get(&on->math, plan_key_end(hash), net->set, build_net, net, plan);
+}
+
+static void run_plan(SupportMath *on, const Net *net, Plan *plan, NodusTensor **h, NodusTensor **e)
+{
     NodusTensor *x, *t;
     uint64_t random = 99;
     float data[2 * 4 * 9 * 9];
     support_fill(&random, data, sizeof data / sizeof *data);
-    NodusStatus status = plan_key_begin(&on->math, net->set, "net", &hash);
-    assert_null(status);
-    status = plan_get(&on->math, plan_key_end(hash), net->set, build_net, net, &plan);
-    if (status) fail_msg("%s", nodus_error_message(status));
     assert_null(nodus_tensor_from_f32(&on->math, &x, 4, (int64_t[]){2, 4, net->height, net->width}, data));
     assert_null(nodus_tensor_from_f32(&on->math, &t, 1, (int64_t[]){2}, (float[]){17, 801}));
     Bindings bindings = {.inputs = 0};
@@ -132,8 +134,16 @@ static void run_net(SupportMath *on, Net *net, NodusTensor **h, NodusTensor **e)
     bindings_input(&bindings, "t", t);
     bindings_output(&bindings, "h", h);
     bindings_output(&bindings, "e", e);
-    status = plan_run(&on->math, plan, &bindings);
+    NodusStatus status = plan_run(&on->math, plan, &bindings);
     if (status) fail_msg("%s", nodus_error_message(status));
+}
+
+static void run_net(SupportMath *on, Net *net, NodusTensor **h, NodusTensor **e)
+{
+    Plan *plan;
+    NodusStatus status = net_plan(on, net, &plan);
+    if (status) fail_msg("%s", nodus_error_message(status));
+    run_plan(on, net, plan, h, e);
     plan_unref(plan);
 }
 
@@ -190,6 +200,103 @@ TEST(any_number_of_threads_gives_the_same_bits)
         weights_unref(net.set);
         support_math_close(&first);
     }
+}
+
+/* ---- Under a memory limit ---- */
+
+static void limit_memory(SupportMath *math, size_t bytes)
+{
+    math_clear(&math->math);
+    plan_cache_free(math->math.plans);
+    weight_store_free(math->math.weights);
+    budget_free(math->budget);
+    assert_null(budget_new(bytes, &math->budget));
+    assert_null(plan_cache_new(math->budget, &math->math.plans));
+    assert_null(weight_store_new(math->budget, &math->math.weights));
+}
+
+TEST(streamed_weights_give_the_same_bits_down_to_the_largest_segment)
+{
+    int streamed = 0;
+    for (uint64_t seed = 60; seed < 68; seed++) {
+        SupportMath all, some;
+        NodusTensor *h, *e, *h2, *e2;
+        Plan *plan;
+        assert_ok(support_math_open("cpu", NULL, 2, &all));
+        assert_ok(support_math_open("cpu", NULL, 2, &some));
+        Net net = net_new(seed);
+        run_net(&all, &net, &h, &e);
+        assert_ok(net_plan(&all, &net, &plan));
+        const size_t arena = plan_arena_bytes(plan), weights = plan_weight_bytes(plan);
+        plan_unref(plan);
+        bool fits = true;
+        for (size_t bytes = (arena + weights) * 16 / 15 + 4096; fits && bytes > arena; bytes -= weights / 9) {
+            limit_memory(&some, bytes);
+            assert_ok(net_plan(&some, &net, &plan));
+            fits = plan_fits(&some.math, plan);
+            if (!fits) {
+                plan_unref(plan);
+                break;
+            }
+            run_plan(&some, &net, plan, &h2, &e2);
+            assert_true(distance(&all, h, &some, h2) == 0);
+            assert_true(distance(&all, e, &some, e2) == 0);
+            const WeightCounters first = weight_store_counters(some.math.weights);
+            run_plan(&some, &net, plan, &h2, &e2);
+            plan_unref(plan);
+            assert_true(distance(&all, h, &some, h2) == 0);
+            const WeightCounters second = weight_store_counters(some.math.weights);
+            assert_int_equal(first.packs, second.packs); /* what stays is not packed again */
+            assert_true(budget_used(some.budget) <= bytes);
+            streamed += second.bytes < weight_store_counters(all.math.weights).bytes;
+        }
+        assert_true(!fits); /* in the end not even a segment fits */
+        weights_unref(net.set);
+        support_math_close(&all);
+        support_math_close(&some);
+    }
+    assert_true(streamed > 20);
+}
+
+TEST(a_network_that_cannot_fit_says_what_it_needs_and_what_there_is)
+{
+    SupportMath cpu;
+    NodusTensor *h, *e;
+    Plan *plan;
+    assert_ok(support_math_open("cpu", NULL, 1, &cpu));
+    Net net = net_new(3);
+    limit_memory(&cpu, 20000);
+    assert_ok(net_plan(&cpu, &net, &plan));
+    Bindings bindings = {.inputs = 0};
+    assert_false(plan_fits(&cpu.math, plan));
+    assert_error(plan_run(&cpu.math, plan, &bindings), "out of memory: this needs 1 MB at once");
+    plan_unref(plan);
+    limit_memory(&cpu, (size_t)1 << 30);
+    run_net(&cpu, &net, &h, &e); /* and the next one works */
+    weights_unref(net.set);
+    support_math_close(&cpu);
+}
+
+TEST(a_cancelled_run_returns_what_it_borrowed)
+{
+    SupportMath cpu;
+    Plan *plan;
+    NodusTensor *x, *t;
+    assert_ok(support_math_open("cpu", NULL, 2, &cpu));
+    Net net = net_new(61);
+    assert_ok(net_plan(&cpu, &net, &plan));
+    limit_memory(&cpu, (plan_arena_bytes(plan) + plan_weight_bytes(plan) / 2) * 16 / 15);
+    assert_ok(nodus_tensor_fill(&cpu.math, &x, 4, (int64_t[]){2, 4, net.height, net.width}, 1));
+    assert_ok(nodus_tensor_fill(&cpu.math, &t, 1, (int64_t[]){2}, 7));
+    Bindings bindings = {.inputs = 0};
+    bindings_input(&bindings, "x", x);
+    bindings_input(&bindings, "t", t);
+    atomic_store(&cpu.cancel.set, 1);
+    assert_error(plan_run(&cpu.math, plan, &bindings), "cancelled");
+    assert_int_equal(budget_pinned(cpu.budget), 0);
+    plan_unref(plan);
+    weights_unref(net.set);
+    support_math_close(&cpu);
 }
 
 /* ---- The passes, one by one ---- */
@@ -407,6 +514,7 @@ TEST(the_passes_are_shown_in_their_order)
 }
 
 TEST_MAIN(CASE(every_network_gives_the_same_fused_on_the_cpu_and_plain_on_ref), CASE(any_number_of_threads_gives_the_same_bits),
-          CASE(attention_is_fused_unless_somebody_reads_the_probabilities), CASE(tokens_and_pixels_cost_nothing_in_channels_last_and_dead_nodes_go),
+          CASE(streamed_weights_give_the_same_bits_down_to_the_largest_segment), CASE(a_network_that_cannot_fit_says_what_it_needs_and_what_there_is),
+          CASE(a_cancelled_run_returns_what_it_borrowed), CASE(attention_is_fused_unless_somebody_reads_the_probabilities), CASE(tokens_and_pixels_cost_nothing_in_channels_last_and_dead_nodes_go),
           CASE(values_that_do_not_live_together_share_memory), CASE(no_two_living_values_overlap), CASE(an_equal_key_compiles_once_and_another_network_again),
           CASE(the_first_error_sticks_with_its_whole_key), CASE(the_passes_are_shown_in_their_order))

@@ -103,11 +103,50 @@ TEST(nothing_to_do_returns_the_latent)
     free(x.data);
 }
 
+/* Node 7 paints over the latent of node 5 within a mask: all of it, nothing, or the right half. */
+#define REPAINT(mask_, sampler_)                                                                                                     \
+    BASE SIMPLE("5", 5, "2", "3", 1) ", "                                                                                            \
+    "\"M0\": {\"class_type\": \"SolidMask\", \"inputs\": {\"value\": 0.0, \"width\": 64, \"height\": 64}},"                            \
+    "\"M1\": {\"class_type\": \"SolidMask\", \"inputs\": {\"value\": 1.0, \"width\": 64, \"height\": 64}},"                            \
+    "\"MR\": {\"class_type\": \"MaskComposite\", \"inputs\": {\"destination\": [\"M0\", 0], \"source\": [\"M1\", 0], \"x\": 32,"        \
+    "\"y\": 0, \"operation\": \"add\"}},"                                                                                            \
+    "\"6\": {\"class_type\": \"SetLatentNoiseMask\", \"inputs\": {\"samples\": [\"5\", 0], \"mask\": [\"" mask_ "\", 0]}},"            \
+    "\"7\": {\"class_type\": \"KSampler\", \"inputs\": {\"model\": [\"1\", 0], \"seed\": 9, \"steps\": 3, \"cfg\": 4, \"sampler_name\": \"" sampler_ \
+    "\", \"scheduler\": \"normal\", \"positive\": [\"3\", 0], \"negative\": [\"2\", 0], \"latent_image\": [\"6\", 0], \"denoise\": 0.8}}," \
+    "\"8\": {\"class_type\": \"KSampler\", \"inputs\": {\"model\": [\"1\", 0], \"seed\": 9, \"steps\": 3, \"cfg\": 4, \"sampler_name\": \"" sampler_ \
+    "\", \"scheduler\": \"normal\", \"positive\": [\"3\", 0], \"negative\": [\"2\", 0], \"latent_image\": [\"5\", 0], \"denoise\": 0.8}}}"
+
+TEST(a_mask_of_ones_changes_nothing_and_one_of_zeros_keeps_the_latent)
+{
+    same(REPAINT("M1", "euler"), REPAINT("M1", "euler"), "7", "8", 0);
+    same(REPAINT("M0", "euler"), REPAINT("M0", "euler"), "7", "5", 1e-4);
+    same(REPAINT("M0", "dpmpp_2m"), REPAINT("M0", "dpmpp_2m"), "7", "5", 1e-4);
+}
+
+TEST(outside_the_mask_the_latent_stays_and_inside_it_is_new)
+{
+    LabArray before, after;
+    double kept = 0, changed = 0;
+    assert_ok(lab_array(&lab, REPAINT("MR", "euler"), "5", 0, NULL, &before));
+    assert_ok(lab_array(&lab, REPAINT("MR", "euler"), "7", 0, NULL, &after));
+    assert_int_equal(before.count, after.count);
+    for (size_t i = 0; i < before.count; i++) {
+        const double off = fabs((double)before.data[i] - (double)after.data[i]);
+        if (i % 8 < 4) kept = fmax(kept, off);
+        else changed = fmax(changed, off);
+    }
+    assert_true(kept < 1e-4);
+    assert_true(changed > 0.1);
+    free(before.data);
+    free(after.data);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
         CASE(two_stages_add_up_to_one), CASE(a_guidance_of_one_does_not_hear_the_negative_prompt), CASE(equal_entries_weigh_as_much_as_one),
         CASE(entries_are_averaged), CASE(nothing_to_do_returns_the_latent),
+        CASE(a_mask_of_ones_changes_nothing_and_one_of_zeros_keeps_the_latent), CASE(outside_the_mask_the_latent_stays_and_inside_it_is_new),
     };
     return cmocka_run_group_tests(cases, setup, teardown);
 }

@@ -255,6 +255,7 @@ TEST(an_unknown_class_that_no_output_needs_is_a_warning)
     expect_valid(prompt, 1);
     Json *report = report_of(prompt, false);
     assert_non_null(strstr(json_string(json_get(json_root(report), "warnings")->child), "Nope"));
+    assert_string_equal(json_string(json_get(json_root(report), "warnings")->child->next), "1 of 3 nodes unknown: Nope");
     json_free(report);
 }
 
@@ -269,13 +270,31 @@ TEST(unknown_classes_are_counted_and_the_nearest_is_named)
     json_free(report);
 }
 
+TEST(every_node_of_a_missing_class_is_named_each_class_once)
+{
+    (void)state_;
+    Json *report = report_of(
+        "{\"1\": {\"class_type\": \"Sums\", \"inputs\": {}}, \"3\": {\"class_type\": \"Sums\", \"inputs\": {}, \"_meta\": "
+        "{\"title\": \"B\"}}, \"4\": {\"class_type\": \"Unbuilt\", \"inputs\": {}}" SHOW2,
+        false);
+    const cJSON *extra = json_get(json_get(json_root(report), "error"), "extra_info");
+    assert_int_equal((int)json_double(json_get(extra, "unknown_count")), 3);
+    assert_int_equal(cJSON_GetArraySize(json_get(extra, "unknown")), 2);
+    const cJSON *node = json_get(extra, "unknown_nodes")->child;
+    assert_string_equal(json_string(json_get(node, "nearest")), "Sum");
+    node = node->next;
+    assert_string_equal(json_string(json_get(node, "id")), "3");
+    assert_string_equal(json_string(json_get(node, "title")), "B");
+    assert_true(cJSON_IsTrue(json_get(node->next, "known")));
+    json_free(report);
+}
+
 TEST(texts_that_are_no_prompt_are_reports_too)
 {
     (void)state_;
     expect_whole("{\"1\": {\"class_type\": ", "invalid_json", NULL, NULL);
     expect_whole("[1, 2]", "invalid_prompt", NULL, NULL);
     expect_whole("5", "invalid_prompt", NULL, NULL);
-    expect_whole("{\"nodes\": [], \"links\": []}", "invalid_prompt", NULL, NULL);
     expect_whole("{}", "prompt_no_outputs", "Prompt has no outputs", "");
     expect_whole("{\"1\": {\"class_type\": \"Int\", \"inputs\": {\"value\": 1}}}", "prompt_no_outputs", NULL, "");
 }
@@ -310,6 +329,9 @@ TEST(cycles_are_found_and_named)
         const cJSON *error = json_get(nodes->child, "errors")->child;
         assert_string_equal(json_string(json_get(error, "type")), "dependency_cycle");
         assert_non_null(strstr(json_string(json_get(error, "details")), "→"));
+        const cJSON *cycle = json_get(json_get(error, "extra_info"), "cycle");
+        assert_int_equal(cJSON_GetArraySize(cycle), i ? 2 : 1);
+        assert_non_null(strstr("1 3 4", json_string(cycle->child)));
         json_free(report);
     }
 }
@@ -373,23 +395,99 @@ TEST(a_nodes_own_check_is_asked_last)
 {
     (void)state_;
     expect_error("{\"1\": {\"class_type\": \"Check\", \"inputs\": {\"value\": 3}}" SHOW2, "1", "custom_validation_failed",
-                 "value", "Custom validation failed for node", "value - value: is odd");
+                 "value", "Custom validation failed for node", "value - is odd");
     expect_valid("{\"1\": {\"class_type\": \"Check\", \"inputs\": {\"value\": 4}}" SHOW2, 1);
 }
 
 TEST(strict_takes_no_other_types)
 {
     (void)state_;
-    static const char *const rows[][2] = {{"i", "\"7\""}, {"i", "7.0"},      {"i", "true"}, {"f", "\"0.5\""},
-                                          {"b", "1"},     {"b", "\"true\""}, {"s", "5"},    {"s", "null"}};
+    static const char *const rows[][3] = {
+        {"i", "\"7\"", "no text for a whole number"},
+        {"i", "\" +7_0 \"", "no text for a whole number"},
+        {"i", "7.9", "no number with a fraction for a whole number"},
+        {"i", "7.0", "no number with a fraction for a whole number"},
+        {"i", "true", "no true for a whole number"},
+        {"i", "null", "no null for a whole number"},
+        {"i", "{\"__value__\": [1]}", "no list for a whole number"},
+        {"u", "\"7\"", "no text for a whole number"},
+        {"u", "false", "no false for a whole number"},
+        {"f", "\"2.5\"", "no text for a number"},
+        {"f", "\"inf\"", "no text for a number"},
+        {"f", "true", "no true for a number"},
+        {"f", "null", "no null for a number"},
+        {"s", "5", "no number for a text"},
+        {"s", "true", "no true for a text"},
+        {"s", "null", "no null for a text"},
+        {"s", "{\"__value__\": [1, 2]}", "no list for a text"},
+        {"s", "{\"a\": 1}", "no object for a text"},
+        {"b", "1", "no number for true or false"},
+        {"b", "0.5", "no number with a fraction for true or false"},
+        {"b", "\"false\"", "no text for true or false"},
+        {"b", "\"\"", "no text for true or false"},
+        {"b", "null", "no null for true or false"},
+        {"b", "{\"__value__\": []}", "no list for true or false"},
+    };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         Json *report = report_of(widget(rows[i][0], rows[i][1]), true);
-        find_error(report, "1", "invalid_input_type", rows[i][0]);
+        const cJSON *error = find_error(report, "1", "invalid_input_type", rows[i][0]);
+        assert_non_null(strstr(json_string(json_get(error, "details")), rows[i][2]));
         json_free(report);
     }
     Json *report = report_of(widget("f", "1"), true);
     assert_true(cJSON_IsTrue(json_get(json_root(report), "valid")));
     json_free(report);
+}
+
+TEST(strict_takes_no_literal_where_only_a_link_can_bring_the_value)
+{
+    (void)state_;
+    const char *prompt = "{\"1\": {\"class_type\": \"Width\", \"inputs\": {\"image\": 1}}" SHOW2;
+    expect_valid(prompt, 1);
+    Json *report = report_of(prompt, true);
+    const cJSON *error = find_error(report, "1", "invalid_input_type", "image");
+    assert_non_null(strstr(json_string(json_get(error, "details")), "that only a link can bring"));
+    json_free(report);
+}
+
+TEST(errors_of_inputs_say_what_is_expected_and_what_was_given)
+{
+    (void)state_;
+    static const char *const rows[][5] = {
+        {"i", "99", "value_bigger_than_max", "99", "a whole number from"},
+        {"u", "18446744073709551616", "value_bigger_than_max", "18446744073709551616",
+         "a whole number from 0 to 18446744073709551615"},
+        {"f", "\"x\"", "invalid_input_type", "\"x\"", "a number"},
+        {"i", "[1]", "bad_linked_input", "[1]", "a whole number"},
+        {"s", "[\"9\", 0]", "link_source_missing", "[\"9\",0]", "a text"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        Json *report = report_of(widget(rows[i][0], rows[i][1]), false);
+        const cJSON *extra = json_get(find_error(report, "1", rows[i][2], rows[i][0]), "extra_info");
+        assert_string_equal(json_string(json_get(extra, "got")), rows[i][3]);
+        assert_non_null(strstr(json_string(json_get(extra, "expected")), rows[i][4]));
+        assert_int_equal((int)json_double(json_get(extra, "offset")),
+                         (int)(strstr(widget(rows[i][0], rows[i][1]), rows[i][1]) - widget(rows[i][0], rows[i][1])));
+        json_free(report);
+    }
+    Json *report = report_of("{\"1\": {\"class_type\": \"Int\", \"inputs\": {}, \"_meta\": {\"title\": \"Mine\"}}" SHOW2, false);
+    const cJSON *extra = json_get(find_error(report, "1", "required_input_missing", "value"), "extra_info");
+    assert_non_null(strstr(json_string(json_get(extra, "expected")), "a whole number"));
+    assert_string_equal(json_string(json_get(json_get(json_get(json_root(report), "node_errors"), "1"), "title")), "Mine");
+    json_free(report);
+}
+
+TEST(long_values_are_cut_between_letters)
+{
+    (void)state_;
+    char text[400] = "\"";
+    for (int i = 0; i < 60; i++) strcat(text, "äx");
+    strcat(text, "\"");
+    Json *report = report_of(widget("i", text), false);
+    const char *got = json_string(json_get(json_get(find_error(report, "1", "invalid_input_type", "i"), "extra_info"), "got"));
+    assert_true(strlen(got) < 110);
+    assert_non_null(strstr(got, "…"));
+    json_free(report); /* the report was parsed: it is UTF-8 */
 }
 
 TEST(a_link_to_an_input_that_is_not_there_is_warned_of)
@@ -476,6 +574,10 @@ int main(void)
                                        CASE(the_first_missing_or_unknown_class_refuses_the_prompt),
                                        CASE(an_unknown_class_that_no_output_needs_is_a_warning),
                                        CASE(unknown_classes_are_counted_and_the_nearest_is_named),
+                                       CASE(every_node_of_a_missing_class_is_named_each_class_once),
+                                       CASE(strict_takes_no_literal_where_only_a_link_can_bring_the_value),
+                                       CASE(errors_of_inputs_say_what_is_expected_and_what_was_given),
+                                       CASE(long_values_are_cut_between_letters),
                                        CASE(texts_that_are_no_prompt_are_reports_too),
                                        CASE(deep_json_is_refused_not_a_crash),
                                        CASE(cycles_are_found_and_named),

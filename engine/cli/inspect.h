@@ -1,0 +1,18 @@
+/* inspect.h: what `nodus inspect` finds: one JSON object a file, which is printed as it is (--json) or told in words.
+ *
+ * One idea: the finder knows nothing of how things are shown, and what is shown is never more than what a program gets. */
+#ifndef CLI_INSPECT_H
+#define CLI_INSPECT_H
+#include "engine/formats/json.h"
+#include <stdio.h>
+
+/* inspect_picture.c: a PNG or WebP file. Adds its members to `found`. */
+NodusStatus inspect_picture(const void *data, size_t size, cJSON *found);
+/* "prompt": what a prompt was made of, of its text; nothing when it is none. */
+void inspect_prompt(const char *text, cJSON *found);
+/* inspect_model.c: a .safetensors or .latent file. `header` is its JSON, `bytes` the size of the file (0: unknown). */
+NodusStatus inspect_model(const char *header, size_t size, uint64_t bytes, cJSON *found);
+
+/* inspect_show.c: the object in words; bounded unless `all`. */
+void inspect_show(const cJSON *found, bool all, FILE *to);
+#endif

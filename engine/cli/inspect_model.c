@@ -1,0 +1,146 @@
+/* inspect_model.c: the header of a state dict: tensors, their shapes and types, and what kind of model their names speak of.
+ *
+ * One idea: the header is read by itself and leniently: a file that the loaders refuse (a type or a family that comes later) can
+ * be looked at all the same. Format: engine/formats/safetensors.h. */
+#include "engine/cli/inspect.h"
+#include "engine/cli/say.h"
+#include <inttypes.h>
+#include <string.h>
+
+enum { MOST_RANK = 16, MOST_TYPES = 64 };
+
+/* ---- What it is --------------------------------------------------------------------------------------------------------- */
+
+/* A piece of a name that gives the kind away; the first row that fits counts. `rank` and `width`: 0, or what that tensor's
+ * dimensions must be, and the last of them: a UNet's projections are convolutions in the first generation and matrices later. */
+static const struct {
+    const char *piece, *what;
+    int rank;
+    uint64_t width;
+} kinds[] = {
+    {"latent_tensor", "a latent", 0, 0},
+    {"lora_up.weight", "a LoRA", 0, 0},
+    {"lora_A.weight", "a LoRA", 0, 0},
+    {"hada_w1_a", "a LoRA (LoHa)", 0, 0},
+    {"lokr_w1", "a LoRA (LoKr)", 0, 0},
+    {"input_hint_block.0.weight", "a ControlNet", 0, 0},
+    {"controlnet_cond_embedding.", "a ControlNet", 0, 0},
+    {"double_blocks.0.img_attn.", "a Flux model", 0, 0},
+    {"joint_blocks.0.", "a Stable Diffusion 3 model", 0, 0},
+    {"attn2.to_k.weight", "a Stable Diffusion XL refiner", 2, 1280},
+    {"label_emb.0.0.weight", "a Stable Diffusion XL model", 2, 0},
+    {".1.proj_in.weight", "a Stable Diffusion 1.x model", 4, 0},
+    {".1.proj_in.weight", "a Stable Diffusion 2.x model", 2, 0},
+    {"input_blocks.0.0.weight", "a UNet", 0, 0},
+    {"decoder.conv_in.weight", "a VAE", 0, 0},
+    {"vision_model.encoder.layers.", "a CLIP vision model", 0, 0},
+    {"text_model.encoder.layers.", "a text encoder (CLIP)", 0, 0},
+    {"DenseReluDense", "a text encoder (T5)", 0, 0},
+    {"emb_params", "a textual inversion", 0, 0},
+    {"rdb1.conv1.weight", "an upscaler", 0, 0},
+};
+
+static bool has_shape(const cJSON *tensor, int rank, uint64_t width)
+{
+    const cJSON *shape = json_get(tensor, "shape");
+    uint64_t last = 0;
+    bool negative = false;
+    if (rank && cJSON_GetArraySize(shape) != rank) return false;
+    for (const cJSON *dim = cJSON_IsArray(shape) ? shape->child : NULL; dim; dim = dim->next)
+        if (!json_integer(dim, &negative, &last)) return false;
+    return !width || last == width;
+}
+
+static const char *guess(const cJSON *header)
+{
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+        for (const cJSON *item = header->child; item; item = item->next)
+            if (strstr(item->string, kinds[k].piece) && has_shape(item, kinds[k].rank, kinds[k].width)) return kinds[k].what;
+    return NULL;
+}
+
+/* ---- Tensors ------------------------------------------------------------------------------------------------------------ */
+
+static bool count_elements(const cJSON *shape, uint64_t *out)
+{
+    int rank = 0;
+    *out = 1;
+    for (const cJSON *dim = cJSON_IsArray(shape) ? shape->child : NULL; dim; dim = dim->next) {
+        bool negative;
+        uint64_t size;
+        if (++rank > MOST_RANK || !json_integer(dim, &negative, &size) || negative) return false;
+        if (__builtin_mul_overflow(*out, size, out)) return false;
+    }
+    return cJSON_IsArray(shape);
+}
+
+static void add_number(cJSON *object, const char *name, uint64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRIu64, value);
+    need(cJSON_AddRawToObject(object, name, text));
+}
+
+/* A file has a handful of types; a hostile one may invent one a tensor. */
+static void count_type(cJSON *types, const char *type)
+{
+    if (cJSON_GetArraySize(types) >= MOST_TYPES) type = "others";
+    cJSON *count = cJSON_GetObjectItemCaseSensitive(types, type);
+    if (count) cJSON_SetNumberValue(count, count->valuedouble + 1);
+    else need(cJSON_AddNumberToObject(types, type, 1));
+}
+
+static NodusStatus add_tensor(const cJSON *item, cJSON *list, cJSON *types, uint64_t *parameters)
+{
+    const char *type = json_string(json_get(item, "dtype"));
+    const cJSON *shape = json_get(item, "shape");
+    uint64_t elements;
+    if (!type || strlen(type) > 16 || !count_elements(shape, &elements))
+        return nodus_error(NODUS_ERROR_FILE, "it is no safetensors file: the entry '%.100s' has no dtype or no shape",
+                           item->string);
+    if (__builtin_add_overflow(*parameters, elements, parameters))
+        return nodus_error(NODUS_ERROR_FILE, "it is no safetensors file: its shapes are larger than any memory");
+    cJSON *row = need(cJSON_CreateObject());
+    need(cJSON_AddStringToObject(row, "name", item->string));
+    need(cJSON_AddStringToObject(row, "dtype", type));
+    cJSON_AddItemToObject(row, "shape", need(cJSON_Duplicate(shape, true)));
+    cJSON_AddItemToArray(list, row);
+    count_type(types, type);
+    return NULL;
+}
+
+static NodusStatus add_tensors(const cJSON *header, cJSON *found)
+{
+    cJSON *types = need(cJSON_AddObjectToObject(found, "dtypes")), *list = need(cJSON_CreateArray());
+    uint64_t parameters = 0;
+    NodusStatus status = NULL;
+    for (const cJSON *item = header->child; item && !status; item = item->next)
+        if (strcmp(item->string, "__metadata__")) status = add_tensor(item, list, types, &parameters);
+    add_number(found, "parameters", parameters);
+    cJSON_AddItemToObject(found, "tensors", list); /* last, since it is long */
+    return status;
+}
+
+static NodusStatus inspect_tree(const cJSON *header, uint64_t bytes, cJSON *found)
+{
+    if (!cJSON_IsObject(header)) return nodus_error(NODUS_ERROR_FILE, "it is no safetensors file: its header is no JSON object");
+    const cJSON *metadata = json_get(header, "__metadata__");
+    const char *what = guess(header), *prompt = json_string(json_get(metadata, "prompt"));
+    need(cJSON_AddStringToObject(found, "kind", "tensors"));
+    need(cJSON_AddStringToObject(found, "format", "safetensors"));
+    cJSON_AddItemToObject(found, "what", need(what ? cJSON_CreateString(what) : cJSON_CreateNull()));
+    if (bytes) add_number(found, "bytes", bytes);
+    if (metadata) cJSON_AddItemToObject(found, "metadata", need(cJSON_Duplicate(metadata, true)));
+    if (prompt) inspect_prompt(prompt, found);
+    return add_tensors(header, found);
+}
+
+NodusStatus inspect_model(const char *header, size_t size, uint64_t bytes, cJSON *found)
+{
+    Json *json;
+    NodusStatus status = json_parse(header, size, &json);
+    if (status) return nodus_error_prefix(status, "it is no safetensors file: its header");
+    status = inspect_tree(json_root(json), bytes, found);
+    json_free(json);
+    return status;
+}

@@ -1,0 +1,8 @@
+/* save.h: a text as a file that is there as a whole or not at all. */
+#ifndef CLI_SAVE_H
+#define CLI_SAVE_H
+#include <nodus/nodus.h>
+
+/* Writes beside the target and puts it in its place; the error names the file. */
+NodusStatus save_text(const char *path, const char *text);
+#endif

@@ -1,0 +1,47 @@
+/* sample.c: known, not built yet: nodes that sample, and guiders and noise for them. */
+#include "nodes/known/known.h"
+
+/* clang-format off */
+const NodusNode known_sample[] = {
+    NODE("SamplerCustom", "SamplerCustom", "sampling/custom_sampling", 0,
+         "Sample with a sampler and noise levels of your choice.",
+         IN(LINK("model", "MODEL"), BOOLEAN("add_noise", true), SEED("noise_seed"), FLOAT("cfg", 8, 0, 100, 0.1, 0.01),
+            LINK("positive", "CONDITIONING"), LINK("negative", "CONDITIONING"), LINK("sampler", "SAMPLER"),
+            LINK("sigmas", "SIGMAS"), LINK("latent_image", "LATENT")),
+         OUT(NAMED("LATENT", "output"), NAMED("LATENT", "denoised_output"))),
+    NODE("SamplerCustomAdvanced", "SamplerCustomAdvanced", "sampling/custom_sampling", 0,
+         "Sample with noise, guider, sampler and noise levels of your choice.",
+         IN(LINK("noise", "NOISE"), LINK("guider", "GUIDER"), LINK("sampler", "SAMPLER"), LINK("sigmas", "SIGMAS"),
+            LINK("latent_image", "LATENT")),
+         OUT(NAMED("LATENT", "output"), NAMED("LATENT", "denoised_output"))),
+    NODE("BasicGuider", "BasicGuider", "sampling/custom_sampling/guiders", 0,
+         "Follow one conditioning, without a negative.",
+         IN(LINK("model", "MODEL"), LINK("conditioning", "CONDITIONING")),
+         OUT(SLOT("GUIDER"))),
+    NODE("CFGGuider", "CFGGuider", "sampling/custom_sampling/guiders", 0,
+         "Follow a positive conditioning and turn away from a negative one.",
+         IN(LINK("model", "MODEL"), LINK("positive", "CONDITIONING"), LINK("negative", "CONDITIONING"),
+            FLOAT("cfg", 8, 0, 100, 0.1, 0.01)),
+         OUT(SLOT("GUIDER"))),
+    NODE("DualCFGGuider", "DualCFGGuider", "sampling/custom_sampling/guiders", 0,
+         "Follow two conditionings, each with a strength of its own.",
+         IN(LINK("model", "MODEL"), LINK("cond1", "CONDITIONING"), LINK("cond2", "CONDITIONING"),
+            LINK("negative", "CONDITIONING"), FLOAT("cfg_conds", 8, 0, 100, 0.1, 0.01),
+            FLOAT("cfg_cond2_negative", 8, 0, 100, 0.1, 0.01), COMBO("style", "regular", "nested")),
+         OUT(SLOT("GUIDER"))),
+    NODE("PerpNegGuider", "PerpNegGuider", "_for_testing", NODUS_EXPERIMENTAL,
+         "Turn away only from what the negative does not share with the positive.",
+         IN(LINK("model", "MODEL"), LINK("positive", "CONDITIONING"), LINK("negative", "CONDITIONING"),
+            LINK("empty_conditioning", "CONDITIONING"), FLOAT("cfg", 8, 0, 100, 0.1, 0.01), FLOAT("neg_scale", 1, 0, 100, 0.01)),
+         OUT(SLOT("GUIDER"))),
+    NODE("PerpNeg", "Perp-Neg (DEPRECATED by PerpNegGuider)", "_for_testing", NODUS_DEPRECATED | NODUS_EXPERIMENTAL,
+         "Make a model turn away only from what the negative does not share with the positive.",
+         IN(LINK("model", "MODEL"), LINK("empty_conditioning", "CONDITIONING"), FLOAT("neg_scale", 1, 0, 100, 0.01)),
+         OUT(SLOT("MODEL"))),
+    NODE("AddNoise", "AddNoise", "_for_testing/custom_sampling/noise", 0,
+         "Add noise to a latent, as much as the first noise level asks for.",
+         IN(LINK("model", "MODEL"), LINK("noise", "NOISE"), LINK("sigmas", "SIGMAS"), LINK("latent_image", "LATENT")),
+         OUT(SLOT("LATENT"))),
+    {0}
+};
+/* clang-format on */
