@@ -10,7 +10,7 @@ DESTDIR ?=
 datadir ?= $(PREFIX)/share
 
 ROOMS ?= engine/base engine/tensor engine/formats engine/graph engine kernels/ref kernels/cpu nodes nodes/known nodes/models nodes/diffusion
-LIBS  := libcjson libpng zlib libxxhash libutf8proc libwebpmux sqlite3 libzstd
+LIBS  := libcjson libpng libturbojpeg libwebp libwebpmux libwebpdemux libexif zlib libzstd libxxhash libutf8proc libpcre2-32
 EXTRA_CFLAGS  ?=
 EXTRA_LDFLAGS ?=
 

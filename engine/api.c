@@ -16,6 +16,8 @@
 #include "engine/tensor/budget.h"
 #include "nodes/register.h"
 #include <nodus/nodus.h>
+#define PCRE2_CODE_UNIT_WIDTH 32
+#include <pcre2.h>
 #include <png.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -29,8 +31,7 @@
 static NodusStatus register_known(Registry *registry)
 {
     for (const NodusNode *const *list = known_nodes; *list; list++)
-        for (const NodusNode *node = *list; node->name; node++)
-            NODUS_TRY(registry_add_node(registry, node));
+        for (const NodusNode *node = *list; node->name; node++) NODUS_TRY(registry_add_node(registry, node));
     return NULL;
 }
 
@@ -118,8 +119,9 @@ NodusStatus nodus_engine_describe(NodusEngine *engine, char **out)
     int built = 0;
     for (int i = 0; i < registry_node_count(engine->registry); i++) built += registry_node_at(engine->registry, i)->run != NULL;
     text_format(&text, "nodes: %d, numerics revision %d\n", built, NUMERICS_REVISION);
-    text_format(&text, "libraries: cJSON %s, libpng %s, zlib %s, xxHash %u, utf8proc %s, zstd %s\n", cJSON_Version(),
-                png_get_libpng_ver(NULL), zlibVersion(), XXH_versionNumber(), utf8proc_version(), ZSTD_versionString());
+    text_format(&text, "libraries: cJSON %s, libpng %s, zlib %s, xxHash %u, utf8proc %s, zstd %s, PCRE2 %d.%d\n", cJSON_Version(),
+                png_get_libpng_ver(NULL), zlibVersion(), XXH_versionNumber(), utf8proc_version(), ZSTD_versionString(),
+                PCRE2_MAJOR, PCRE2_MINOR);
     return text_take(&text, out);
 }
 

@@ -170,6 +170,7 @@ static NodusStatus coder_whole(Coder *coder, const NodusTensor *all, NodusTensor
         "light and colours may differ a little; raise the limit (--memory) to avoid that",
         coder->encode ? "encode" : "decode", (int)(width * pixels), (int)(height * pixels), (int)(tiles.size * pixels),
         (int)(tiles.size * pixels));
+    nodus_keep_local(coder->call);
     return coder_items(coder, &tiles, all, out);
 }
 

@@ -17,7 +17,8 @@ enum {
     SCALE = 2, /* of the letters */
     LETTER = FONT_WIDTH * SCALE,
     LINE = FONT_HEIGHT * SCALE,
-    MOST_LETTERS = 40, /* of a label's line */
+    WRAP_LETTERS = 20, /* of a label's line */
+    MOST_LETTERS = 40,
     CHANNELS = 3,
     PAPER = 250,
     INK = 20,
@@ -42,6 +43,27 @@ void sheet_end(Sheet *sheet)
     for (int i = 0; i < sheet->columns; i++) free(sheet->column[i]);
     free(sheet->row);
     free(sheet->column);
+}
+
+/* Breaks a line at the last blank that fits, or where it must. */
+char *sheet_wrap(const char *text)
+{
+    char *out = need(malloc(2 * strlen(text) + 1)), *to = out, *blank = NULL;
+    int letters = 0;
+    for (; *text; text++) {
+        if (letters == WRAP_LETTERS && (*text & 0xc0) != 0x80 && *text != '\n') {
+            letters = blank ? (int)(to - blank) - 1 : 0;
+            if (blank) *blank = '\n';
+            else *to++ = '\n';
+            blank = NULL;
+        }
+        if (*text == ' ') blank = to;
+        if (*text == '\n') blank = NULL;
+        letters = *text == '\n' ? 0 : letters + ((*text & 0xc0) != 0x80);
+        *to++ = *text;
+    }
+    *to = '\0';
+    return out;
 }
 
 bool sheet_can_read(const char *path)

@@ -15,6 +15,7 @@ typedef struct Sheet {
 
 void sheet_begin(Sheet *sheet, int rows, int columns, char **pictures);
 void sheet_end(Sheet *sheet);
+char *sheet_wrap(const char *text); /* a label in lines that are not too long; free */
 bool sheet_can_read(const char *path);
 /* Writes a PNG of at most 16,384 pixels a side; cells shrink to fit. */
 NodusStatus sheet_write(const Sheet *sheet, const char *path);

@@ -116,13 +116,19 @@ static NodusStatus open_table(const char *output, char **name, FILE **out)
 static void label_sheet(const Sweep *sweep, Sheet *sheet)
 {
     const SweepAxis *across = &sweep->axis[sweep->axes - 1];
-    for (int c = 0; c < sheet->columns; c++) sheet->column[c] = format_text("%s=%s", across->target, across->value[c]);
+    for (int c = 0; c < sheet->columns; c++) {
+        char *label = format_text("%s=%s", across->target, across->value[c]);
+        sheet->column[c] = sheet_wrap(label);
+        free(label);
+    }
     for (int r = 0; r < sheet->rows; r++) {
         Growing text;
         text_begin(&text);
         for (int i = 0; i < sweep->axes - 1; i++)
             fprintf(text.file, "%s%s=%s", i ? "\n" : "", sweep->axis[i].target, value_at(sweep, r * sheet->columns, i));
-        sheet->row[r] = text_end(&text);
+        char *label = text_end(&text);
+        sheet->row[r] = sheet_wrap(label);
+        free(label);
     }
 }
 

@@ -280,6 +280,11 @@ NodusStatus nodus_progress(NodusCall *call, double value, double max, const Nodu
     return math_cancelled(&call->math);
 }
 
+void nodus_keep_local(NodusCall *call)
+{
+    if (call->execution) call->execution->result->local = true;
+}
+
 void nodus_warn(NodusCall *call, const char *format, ...)
 {
     char *text = NULL;

@@ -205,6 +205,23 @@ static void drop_use(Demand *demand, Task *task)
     task->entry = NULL;
 }
 
+static bool is_local(const Demand *demand, int32_t source)
+{
+    const CacheEntry *entry = leader_of(demand, source)->entry;
+    return entry && cache_result(entry)->local;
+}
+
+bool demand_reads_local(const Demand *demand, int32_t node)
+{
+    const Task *task = &demand->task[node];
+    const Node *of = demand_at(demand, node);
+    for (uint32_t i = 0; i < of->binds; i++)
+        if (is_connected(demand, node, task, i) && is_local(demand, of->bind[i].source)) return true;
+    for (uint32_t i = 0; task->awaits_connected && i < task->assembly->awaits; i++)
+        if (is_local(demand, task->assembly->await[i].source)) return true;
+    return false;
+}
+
 /* It has read its inputs; what its result waits for it may still need. */
 static void release_inputs(Demand *demand, int32_t node)
 {

@@ -86,6 +86,8 @@ void demand_later(Demand *demand, int32_t node);           /* back to the end of
 void demand_done(Demand *demand, int32_t node);            /* it has its entry: readers may become ready */
 void demand_failed(Demand *demand, int32_t node);          /* with all that depend on it */
 void demand_release_sources(Demand *demand, int32_t node); /* it has read them */
+/* Whether a result that it reads is this process's own (Result.local): then its own is, too. Before they are released. */
+bool demand_reads_local(const Demand *demand, int32_t node);
 /* The source's values: of the leader. */
 NodusList demand_source(const Demand *demand, const Bind *bind);
 static inline const Node *demand_at(const Demand *demand, int32_t node)

@@ -173,6 +173,7 @@ static NodusStatus join_one(Execution *execution, Execution *later)
     if (later->status) return take_status(&later->status);
     execution->flop_total += later->flop_total;
     execution->flop_seconds += later->flop_seconds;
+    execution->result->local |= later->result->local;
     if (later->assembly && !assembly_of(&execution->assembly, slots)) return status_memory();
     if (later->assembly) NODUS_TRY(assembly_append(execution->assembly, later->assembly, execution->result));
     for (uint32_t s = 0; s < slots; s++) {

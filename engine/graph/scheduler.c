@@ -257,6 +257,7 @@ static void keep_local(Scheduler *scheduler, int32_t index, Assembly *assembly)
     const Demand *demand = &scheduler->demand;
     for (int32_t n = assembly->first; n < assembly->behind; n++)
         if (!(demand->growth.signature[n].low & SIGNATURE_KEPT)) assembly->local = true;
+    assembly->local |= demand_reads_local(demand, index);
     Assembly *outer = demand->task[visible(scheduler, index)].assembly;
     if (assembly->local && outer) outer->local = true;
 }
@@ -300,6 +301,7 @@ static void publish(Scheduler *scheduler, Job *job, Result *result)
     NodusRun *run = scheduler->run;
     Task *task = &scheduler->demand.task[job->node];
     const Execution *execution = &job->execution;
+    result->local |= demand_reads_local(&scheduler->demand, job->node);
     NodusStatus status = cache_publish(run->engine->cache, job->entry, result);
     if (status) {
         fail(scheduler, job->node, &job->inputs, status);

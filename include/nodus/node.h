@@ -263,6 +263,9 @@ NODUS_API NodusStatus nodus_progress(NodusCall *call, double value, double max, 
 NODUS_API NodusStatus nodus_expect(NodusCall *call, const char *kind, double flop);
 /* A warning for people: shown once, beside the run's events. */
 NODUS_API void nodus_warn(NodusCall *call, const char *format, ...) NODUS_PRINTF(2, 3);
+/* The result depends on what a signature does not tell, such as the memory that was free: it, and what is made from it, stays in this
+ * process and is not kept on disk. */
+NODUS_API void nodus_keep_local(NodusCall *call);
 
 /* Runs body(state, 0 … parts−1) on the engine's workers and waits. Cut work by shape, never by thread count. */
 NODUS_API void nodus_parallel(NodusCall *call, int64_t parts, void (*body)(void *state, int64_t part), void *state);

@@ -111,8 +111,8 @@ def cache_folders_that_cannot_be_used_cost_one_warning(nodus):
 
 @test
 def a_full_disk_under_the_cache_loses_nothing(nodus):
-    """A limit on the size of files that the picture fits in and the larger results do not."""
-    nodus.write("w.json", text_to_image())
+    """A limit on the size of files that the picture fits in and the encoded text does not."""
+    nodus.write("w.json", long_text())
     process = nodus.start("run", "w.json", "--cache-dir", "kept", preexec_fn=small_files(14000))
     out, err = process.communicate(timeout=120)
     same(process.returncode, 0, f"the exit status ({err})")

@@ -1,5 +1,6 @@
 /* The estimate of a run's memory: what networks will need is told before they run, once each, and what is there already is not told again; and
  * memory that was lent is lent again. */
+#include "engine/graph/machine.h"
 #include "engine/tensor/budget.h"
 #include "engine/tensor/lend.h"
 #include "tests/support.h"
@@ -41,14 +42,16 @@ static int teardown(void **state)
     "\"6\": {\"class_type\": \"VAEDecode\", \"inputs\": {\"samples\": [\"5\", 0], \"vae\": [\"1\", 2]}},"                                   \
     "\"7\": {\"class_type\": \"PreviewImage\", \"inputs\": {\"images\": [\"6\", 0]}}}"
 
+/* How much a run will need beyond what the process has, in MB. */
 static double told(const char *prompt)
 {
     NodusRun *run;
+    const double now = (double)machine_anonymous();
     peak = 0;
     assert_null(nodus_run_new(lab.engine, prompt, strlen(prompt), &lab.options, &run));
     assert_int_equal(nodus_run_execute(run), NODUS_SUCCESS);
     nodus_run_free(run);
-    return peak / 1e6;
+    return peak < 0 ? -1 : (peak - now) / 1e6;
 }
 
 TEST(what_loads_no_network_has_no_estimate)
@@ -59,9 +62,8 @@ TEST(what_loads_no_network_has_no_estimate)
 TEST(weights_that_are_there_are_not_told_again_and_a_larger_picture_needs_more)
 {
     const double first = told(PICTURE(1, 64)), again = told(PICTURE(2, 64)), larger = told(PICTURE(3, 512));
-    /* 20 MB of packed weights, and arenas: the first time all is told, then what is there */
-    if (first < 20 || first > 200) fail_msg("first %g MB", first);
-    if (again < first - 10 || again > first + 15) fail_msg("first %g MB, again %g MB", first, again);
+    if (first < 20 || first > 100) fail_msg("first %g MB", first); /* 20 MB of packed weights, and arenas */
+    if (again > first - 15) fail_msg("first %g MB, again %g MB", first, again);
     if (larger < again + 100) fail_msg("again %g MB, larger %g MB", again, larger); /* the decoder's arena at 512 pixels */
 }
 

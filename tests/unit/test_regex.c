@@ -137,32 +137,32 @@ TEST(patterns_find_what_python_finds)
 TEST(wrong_patterns_are_named_with_their_place)
 {
     static const char *const wrong[][2] = {
-        {"a)", "unbalanced parenthesis at position 1"},
-        {"(a", "unterminated subpattern at position 0"},
-        {"a[b", "unterminated character set at position 1"},
-        {"*a", "nothing to repeat at position 0"},
-        {"a|*", "nothing to repeat at position 2"},
-        {"^*", "nothing to repeat at position 1"},
-        {"a**", "multiple repeat at position 2"},
-        {"a{3,2}", "min repeat greater than max repeat at position 1"},
-        {"[z-a]", "bad character range at position 1"},
-        {"[a-\\d]", "bad character range at position 1"},
+        {"a)", "unmatched closing parenthesis at position 1"},
+        {"(a", "missing closing parenthesis at position 2"},
+        {"a[b", "missing terminating ] for character class at position 3"},
+        {"*a", "quantifier does not follow a repeatable item at position 0"},
+        {"a|*", "quantifier does not follow a repeatable item at position 2"},
+        {"^*", "quantifier does not follow a repeatable item at position 1"},
+        {"a**", "quantifier does not follow a repeatable item at position 2"},
+        {"a{3,2}", "numbers out of order in {} quantifier at position 5"},
+        {"[z-a]", "range out of order in character class at position 3"},
+        {"[a-\\d]", "invalid range in character class at position 5"},
         {"\\q", "bad escape at position 0"},
-        {"a\\", "bad escape (end of pattern)"},
-        {"\\x4", "hexadecimal escape at position 2"},
-        {"\\1", "invalid group reference at position 0"},
-        {"(a\\1)", "cannot refer to an open group at position 2"},
-        {"(?P=n)", "unknown group name at position 4"},
-        {"(?P<n>a)(?P<n>b)", "redefinition of a group name"},
-        {"(?P<1>a)", "bad character in group name at position 4"},
-        {"(?P<n", "missing end of the group name"},
-        {"a(?i)", "global flags not at the start of the expression at position 1"},
-        {"(?q)", "unknown extension or flag at position 2"},
-        {"(?-:a)", "missing flag at position 3"},
-        {"(?#a", "unterminated comment at position 0"},
-        {"(?(2)a)(b)", "invalid group reference"},
-        {"(a)(?(1)b|c|d)", "conditional with more than two branches"},
-        {"(?<=a*)b", "look-behind requires fixed-width pattern"},
+        {"a\\", "bad escape (end of pattern) at position 1"},
+        {"\\x4", "incomplete escape at position 0"},
+        {"\\1", "reference to non-existent subpattern at position 0"},
+        {"(?P=n)", "reference to non-existent subpattern at position 4"},
+        {"(?P<n>a)(?P<n>b)", "two named subpatterns have the same name"},
+        {"(?P<1>a)", "subpattern name must start with a non-digit at position 4"},
+        {"(?P<n", "syntax error in subpattern name (missing terminator?) at position 5"},
+        {"(?q)", "unrecognized character after (? or (?- at position 2"},
+        {"(?#a", "missing ) after (?# comment at position 4"},
+        {"(?(2)a)(b)", "reference to non-existent subpattern at position 2"},
+        {"(a)(?(1)b|c|d)", "conditional subpattern contains more than two branches at position 3"},
+        {"(?<=a*)b", "lookbehind assertion is not fixed length at position 0"},
+        {"(*ACCEPT)", "nothing to repeat at position 1"},
+        {"\\K", "bad escape at position 0"},
+        {"\\p{L}", "bad escape at position 0"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         char got[64];
@@ -183,16 +183,13 @@ static char *nested(const char *open, const char *close, size_t count)
 
 TEST(deep_and_long_patterns_are_refused)
 {
-    char got[64], *deep = nested("(", ")", 10000), *nearly = nested("(?:", ")*", 199), *wide = nested("()", "", 1001),
-                 *large = nested("a", "", 70000);
-    assert_error(find_all(deep, "a", 0, got, sizeof got), "too many nested groups at position 200");
+    char got[64], *deep = nested("(", ")", 10000), *nearly = nested("(?:", ")*", 199), *large = nested("a", "", 100001);
+    assert_error(find_all(deep, "a", 0, got, sizeof got), "too deeply nested");
     assert_ok(find_all(nearly, "", 0, got, sizeof got));
     assert_string_equal(got, "0-0");
-    assert_error(find_all(wide, "a", 0, got, sizeof got), "too many groups");
-    assert_error(find_all(large, "a", 0, got, sizeof got), "the pattern is too long");
+    assert_error(find_all(large, "a", 0, got, sizeof got), "is longer than 100000 characters");
     free(deep);
     free(nearly);
-    free(wide);
     free(large);
 }
 
@@ -218,16 +215,16 @@ static NodusStatus search_with(const char *pattern, char letter, size_t count, i
 
 TEST(what_takes_for_ever_ends_with_an_error)
 {
-    static const char *const slow[] = {"(a+)+$b", "(a|a)*b", "(?:a?){40}a{40}b", "(a*)*b", ".*.*.*.*.*b", "(?=(a+)+b)", "(?:(?:a*)*)*?b"};
+    static const char *const slow[] = {"(a+)+[bc]", "(a|a)*[bc]", "(?:a?){40}a{40}[bc]", "(a*)*[bc]", ".*.*.*.*.*[bc]", "(?=(a+)+[bc])", "(?:(?:a*)*)*?[bc]"};
     for (size_t i = 0; i < sizeof slow / sizeof slow[0]; i++)
         assert_error(search_with(slow[i], 'a', 300, 1000000), "takes too long on this text");
     assert_ok(search_with("a*b", 'a', 1000, 1000000));
 }
 
-TEST(ways_to_go_back_to_have_a_limit)
+TEST(memory_for_ways_to_go_back_has_a_limit)
 {
-    assert_error(search_with("(?:a|b)*c", 'a', 5000000, INT64_MAX), "too many ways to match this text");
+    assert_error(search_with("(?:a|b)*c", 'a', 5000000, INT64_MAX), "takes too long on this text");
 }
 
 TEST_MAIN(CASE(patterns_find_what_python_finds), CASE(wrong_patterns_are_named_with_their_place), CASE(deep_and_long_patterns_are_refused),
-          CASE(what_takes_for_ever_ends_with_an_error), CASE(ways_to_go_back_to_have_a_limit))
+          CASE(what_takes_for_ever_ends_with_an_error), CASE(memory_for_ways_to_go_back_has_a_limit))

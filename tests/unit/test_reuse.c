@@ -47,6 +47,13 @@ static const NodusOutput int_output[] = {{"INT", "INT", "The number."}};
 static const NodusNode node_slow = {NODUS_NODE("Slow", "Slow", "toy", SlowArgs, slow_inputs, int_output), .run = slow_run};
 static const NodusNode node_never = {NODUS_NODE("Never", "Never Shared", "toy", SlowArgs, slow_inputs, int_output),
                                      .flags = NODUS_NOT_IDEMPOTENT, .run = slow_run};
+
+static NodusStatus near_run(NodusCall *call, const void *args)
+{
+    nodus_keep_local(call);
+    return slow_run(call, args);
+}
+static const NodusNode node_near = {NODUS_NODE("Near", "Near", "toy", SlowArgs, slow_inputs, int_output), .run = near_run};
 static const NodusNode node_next = {NODUS_NODE("Slow", "Slow", "toy", SlowArgs, slow_inputs, int_output), .version = 1,
                                     .run = slow_run};
 
@@ -128,7 +135,7 @@ static const NodusNode node_nest = {NODUS_NODE("Nest", "Nest", "toy", SlowArgs, 
 static NodusStatus fill(Registry *registry, void *user)
 {
     const NodusNode *const nodes[] = {
-        user ? &node_next : &node_slow, &node_never, &node_read, &node_word, &node_thing, &node_show, &node_nest};
+        user ? &node_next : &node_slow, &node_never, &node_near, &node_read, &node_word, &node_thing, &node_show, &node_nest};
     NODUS_TRY(registry_add_type(registry, &type_thing));
     for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) NODUS_TRY(registry_add_node(registry, nodes[i]));
     return NULL;
@@ -294,6 +301,15 @@ TEST(what_is_never_shared_runs_in_every_process_with_what_follows)
     assert_int_equal(run_new_process(prompt, NULL), 2);
     assert_int_equal(run_new_process(prompt, NULL), 2);
     assert_int_equal(files_in("results"), 0);
+}
+
+TEST(what_a_node_keeps_local_runs_in_every_process_with_what_follows)
+{
+    (void)state_;
+    const char *prompt = "1 Slow value=5; 2 Near value=@1; 3 Slow value=@2; 4 Show value=@3";
+    assert_int_equal(run_new_process(prompt, NULL), 3);
+    assert_int_equal(run_new_process(prompt, NULL), 2);
+    assert_int_equal(files_in("results"), 2); /* that of the first Slow, and the lock */
 }
 
 TEST(a_value_that_no_file_can_hold_stays_in_its_process)
@@ -592,6 +608,7 @@ int main(void)
                                        FRESH(what_memory_had_to_let_go_is_read_back),
                                        FRESH(a_crowded_memory_leaves_values_on_disk_until_they_are_claimed),
                                        FRESH(what_is_never_shared_runs_in_every_process_with_what_follows),
+                                       FRESH(what_a_node_keeps_local_runs_in_every_process_with_what_follows),
                                        FRESH(a_value_that_no_file_can_hold_stays_in_its_process),
                                        FRESH(an_expansion_with_an_output_node_runs_in_every_process),
                                        FRESH(another_back_end_or_version_shares_nothing),
