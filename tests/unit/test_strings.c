@@ -145,7 +145,7 @@ TEST(a_pattern_is_replaced_as_by_re_sub)
 TEST(a_wrong_pattern_or_replacement_is_named)
 {
     (void)state_;
-    pixels_fails(SUB("a", "(", "b", ""), "regex_pattern: missing ), unterminated subpattern at position 0");
+    pixels_fails(SUB("a", "(", "b", ""), "regex_pattern: missing closing parenthesis at position 1");
     pixels_fails(SUB("a", "a", "\\\\1", ""), "replace: invalid group reference at position 1");
     pixels_fails(SUB("x", "a", "\\\\q", ""), "replace: bad escape at position 0");
     pixels_fails(SUB("x", "a", "b\\\\", ""), "replace: bad escape (end of pattern)");
