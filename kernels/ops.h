@@ -32,12 +32,14 @@ typedef enum Dtype {
     DTYPE_I16,
     DTYPE_I32,
     DTYPE_I64,
+    DTYPE_F8_E4M3, /* fn: no infinity, 0x7f is NaN; fractions of 3 bits */
+    DTYPE_F8_E5M2, /* the upper half of an f16 */
     DTYPE_COUNT
 } Dtype;
 
 static inline size_t dtype_size(int dtype)
 {
-    static const uint8_t size[DTYPE_COUNT] = {4, 2, 2, 8, 1, 1, 2, 4, 8};
+    static const uint8_t size[DTYPE_COUNT] = {4, 2, 2, 8, 1, 1, 2, 4, 8, 1, 1};
     return size[dtype];
 }
 
@@ -89,6 +91,7 @@ typedef struct Conv2dAttrs { int stride, top, left, bottom, right; } Conv2dAttrs
 typedef struct Conv2dFusedAttrs { Conv2dAttrs conv; int activation; bool upsample; } Conv2dFusedAttrs;
 typedef struct GroupNormAttrs { int groups; float eps; } GroupNormAttrs;
 typedef struct LayerNormAttrs { float eps; } LayerNormAttrs;
+typedef struct LeakyReluAttrs { float slope; } LeakyReluAttrs;
 typedef struct AttentionAttrs { int heads; bool causal; float scale; } AttentionAttrs;
 typedef struct SoftmaxAttrs { bool causal; } SoftmaxAttrs;
 typedef struct ConcatAttrs { int axis; } ConcatAttrs;
@@ -120,7 +123,8 @@ typedef struct PermuteAttrs { int order[VIEW_RANK]; } PermuteAttrs;
  *     in    x […, C], scale [C], shift [C]                                out  y like x
  *     grad  x, scale, shift                                       after Ba, Kiros & Hinton, "Layer Normalization", 2016
  * SILU          y = x / (1 + e^−x)                                         GELU  y = x · Φ(x), exact (erf)
- * QUICK_GELU    y = x / (1 + e^−1.702x)
+ * QUICK_GELU    y = x / (1 + e^−1.702x)                                   TANH  y = tanh(x)
+ * LEAKY_RELU    y = x where x > 0, elsewhere x·slope, rounded to f32
  * ADD, SUB, MUL, DIV   y = a ∘ b, b of the same rank with each dimension equal to a's or 1 (then repeated)
  * SCORES        y[n, h, s, t] = scale · Σd q[n, s, h·D + d] · k[n, t, h·D + d], D = C/heads
  *     in    q [n, S, C], k [n, T, C]                                       out  y [n, heads, S, T]; `causal` is unused here
@@ -134,6 +138,11 @@ typedef struct PermuteAttrs { int order[VIEW_RANK]; } PermuteAttrs;
  *     in    ids [n, T] i32 within the table, table [V, C]                   out  y [n, T, C]
  * SINUSOID      y[n, k] = cos(t[n]·f_k) for k < half, then sin(t[n]·f_k); f_k = e^(−ln(max_period)·k/half), half = width/2
  *     in    t [n]                                                          out  y [n, width]; arithmetic in f32 as PyTorch
+ * LOW_FREQUENCIES  y = x + (s − 1)·Re(P x): of each plane the lowest frequencies count s-fold. P keeps those of −1 and 0 waves a side (of one cell: 0), on both
+ *               axes, of the discrete Fourier transform: what FreeU's filter does (Si et al. 2023)
+ *     in    x [n, C, H, W], s [1]                                          out  y like x; sums in f64
+ * MEAN_CHANNELS y[n, 0, …] = mean of x[n, c, …] over c                     out  y [n, 1, …]
+ * UNIT_RANGE    y = (x − min)/(max − min), least and largest of each item n out  y like x
  * COPY          y = x, element by element, whatever the strides and dtypes
  *
  * Views: the graph has them, the layout pass turns them into strides or a COPY, and no back end sees them.
@@ -143,9 +152,9 @@ typedef struct PermuteAttrs { int order[VIEW_RANK]; } PermuteAttrs;
  *
  * Eager operations, for samplers and nodes; each product and each sum rounds to f32, no contraction.
  * LINCOMB       y = ((c0·x0 + c1·x1) + …): up to OP_INPUTS tensors of one shape; c = 1 costs no product
- * AFFINE        y = x·scale + shift                                        CLAMP  y = min(max(x, low), high), NaN → low
+ * AFFINE        y = x·scale + shift; builders may use it too                                        CLAMP  y = min(max(x, low), high), NaN → low
  * MAX_ABS       y[0] = max |x|, NaN if any is NaN                           out  y [1]
- * RESIZE        the last two axes to the size of out, numerics.md §14 (PyTorch, align_corners off, no antialias)
+ * RESIZE        the last two axes to the size of out, numerics.md §14 (PyTorch, align_corners off, no antialias); builders may use it too
  *     in    x [n, C, H, W]                                                 out  y [n, C, H', W']
  *
  * Fused operations: made by the fuse pass only, where a back end supports them.
@@ -164,6 +173,8 @@ typedef struct PermuteAttrs { int order[VIEW_RANK]; } PermuteAttrs;
     OP(SILU, 1, NoAttrs, 1e-6)                                                                                         \
     OP(GELU, 1, NoAttrs, 1e-6)                                                                                         \
     OP(QUICK_GELU, 1, NoAttrs, 1e-6)                                                                                   \
+    OP(TANH, 1, NoAttrs, 1e-6)                                                                                         \
+    OP(LEAKY_RELU, 1, LeakyReluAttrs, 0)                                                                               \
     OP(ADD, 2, NoAttrs, 0)                                                                                             \
     OP(SUB, 2, NoAttrs, 0)                                                                                             \
     OP(MUL, 2, NoAttrs, 0)                                                                                             \
@@ -175,6 +186,9 @@ typedef struct PermuteAttrs { int order[VIEW_RANK]; } PermuteAttrs;
     OP(UPSAMPLE, 1, NoAttrs, 0)                                                                                        \
     OP(EMBED, 2, NoAttrs, 0)                                                                                           \
     OP(SINUSOID, 1, SinusoidAttrs, 1e-6)                                                                               \
+    OP(LOW_FREQUENCIES, 2, NoAttrs, 1e-6)                                                                              \
+    OP(MEAN_CHANNELS, 1, NoAttrs, 1e-6)                                                                                \
+    OP(UNIT_RANGE, 1, NoAttrs, 1e-6)                                                                                   \
     OP(COPY, 1, NoAttrs, 0)                                                                                            \
     OP(RESHAPE, 1, NoAttrs, 0)                                                                                         \
     OP(SLICE, 1, SliceAttrs, 0)                                                                                        \

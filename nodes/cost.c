@@ -1,13 +1,13 @@
 /* cost.c: see cost.h. The plan that a `cost` makes is the one that the run will use, so nothing is done twice. */
 #include "nodes/cost.h"
-#include "engine/formats/safetensors.h"
+#include "nodes/model_file.h"
 
 NodusStatus cost_open(const NodusFacts *facts, WeightSet **weights, Checkpoint *checkpoint)
 {
     *weights = NULL;
     if (!facts->file) return NULL;
-    NODUS_TRY(safetensors_open(facts->file, weights));
-    NodusStatus status = family_checkpoint(*weights, facts->file, checkpoint);
+    NODUS_TRY(model_file_open(facts->file, weights));
+    NodusStatus status = family_any(*weights, facts->file, checkpoint);
     if (!status) return NULL;
     weights_unref(*weights);
     *weights = NULL;
@@ -18,7 +18,7 @@ NodusStatus cost_open_vae(const NodusFacts *facts, WeightSet **weights, VaeConfi
 {
     *weights = NULL;
     if (!facts->file) return NULL;
-    NODUS_TRY(safetensors_open(facts->file, weights));
+    NODUS_TRY(model_file_open(facts->file, weights));
     NodusStatus status = family_vae(*weights, facts->file, config);
     if (!status) return NULL;
     weights_unref(*weights);

@@ -2,11 +2,11 @@
  *
  * One idea: a picture file has 8 bits a channel, an IMAGE is f32 from 0 to 1. Reading divides by 255; writing multiplies and cuts
  * off, never rounds, so that what was read is written back as it was. Workflow and prompt travel in the PNG. */
-#include "engine/base/file.h"
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
 #include "engine/formats/picture.h"
 #include "nodes/output_file.h"
+#include "nodes/pixels.h"
 #include <nodus/node.h>
 #include <string.h>
 #include <sys/random.h>
@@ -109,13 +109,6 @@ const NodusNode node_load_image = {
 
 /* ---- Writing ------------------------------------------------------------------------------------------------------- */
 
-/* 0..1 → 0..255, cut off; what is no number becomes 0. */
-static uint8_t image_byte(float x)
-{
-    const float scaled = 255.0f * x;
-    return scaled >= 255 ? 255 : scaled > 0 ? (uint8_t)scaled : 0;
-}
-
 typedef struct Writing {
     NodusCall *call;
     OutputSeries series;
@@ -123,38 +116,15 @@ typedef struct Writing {
     int text_count, level, width, height, channels;
 } Writing;
 
-/* The file appears under the first number that nobody has taken. */
-static NodusStatus image_commit(Writing *w, int64_t index, const uint8_t *png, size_t size)
-{
-    const char *name, *path;
-    FileWriter *file;
-    NODUS_TRY(output_name(&w->series, index, ".png", &name, &path));
-    NODUS_TRY(file_create(path, &file));
-    NodusStatus status = file_write(file, png, size);
-    if (status) {
-        file_abandon(file);
-        return status;
-    }
-    for (bool exists = true;; w->series.number++) {
-        status = output_name(&w->series, index, ".png", &name, &path);
-        if (status) {
-            file_abandon(file);
-            return status;
-        }
-        NODUS_TRY(file_commit_as(file, path, &exists));
-        if (!exists) return output_done(&w->series, "images", name);
-    }
-}
-
 static NodusStatus image_write(Writing *w, int64_t index, const float *pixels, uint8_t *bytes)
 {
     const size_t count = (size_t)w->width * (size_t)w->height * (size_t)w->channels;
     uint8_t *png;
     size_t size;
-    for (size_t i = 0; i < count; i++) bytes[i] = image_byte(pixels[i]);
+    for (size_t i = 0; i < count; i++) bytes[i] = pixels_byte(pixels[i]);
     NODUS_TRY(png_encode(bytes, w->width, w->height, w->channels, w->level, nodus_option(w->call, "png_fast"), w->texts,
                          w->text_count, &png, &size));
-    NodusStatus status = image_commit(w, index, png, size);
+    NodusStatus status = output_write(&w->series, index, ".png", png, size, "images");
     memory_free(png);
     return status;
 }

@@ -89,7 +89,7 @@ static NodusStatus objects_select(NodusCall *call, const void *args)
     if (!def) return nodus_input_error(call, "sampler_name", "there is no sampler '%s'", in->sampler_name);
     SamplerObject *sampler = memory_alloc(sizeof *sampler);
     if (!sampler) return status_memory();
-    sampler->def = def;
+    *sampler = (SamplerObject){.def = def, .options = sampler_usual};
     return nodus_emit(call, 0, &type_sampler, sampler);
 }
 

@@ -1,16 +1,27 @@
-/* objects.h: recipes that cross sockets: which noise, which sampler, which change of a latent. What they describe is made where the sampling happens. */
+/* objects.h: recipes that cross sockets: which noise, which sampler, which change of a latent. What they describe is made where
+ * the sampling happens. */
 #ifndef NODES_OBJECTS_H
 #define NODES_OBJECTS_H
-#include <nodus/node.h>
+#include "nodes/diffusion/guider.h"
+#include "nodes/diffusion/sampler.h"
 
 typedef struct Noise {
     uint64_t seed;
     bool none; /* zeros instead of noise */
 } Noise;
 
-typedef struct SamplerObject {
+/* A sampler and its settings. One that needs the node it runs in for more than tensors makes its options there (`bind`, or NULL).
+ */
+typedef struct SamplerObject SamplerObject;
+struct SamplerObject {
     const NodusSamplerDef *def;
-} SamplerObject;
+    SamplerOptions options;
+    NodusStatus (*bind)(NodusCall *call, const SamplerObject *self, const void **options);
+    /* Of a sampler that resizes: by which filter, up to which ratio, in how many steps (−1: its own number). */
+    const char *method;
+    double ratio;
+    int64_t steps;
+};
 
 /* A change of a latent: `apply` makes new samples of x [b, c, h, w], on the scratch list. Needs no call. */
 typedef struct LatentOperation LatentOperation;
@@ -21,5 +32,6 @@ struct LatentOperation {
     double sigma, strength;
 };
 
-extern const NodusType type_noise, type_sampler, type_latent_operation;
+/* GUIDER: a Guider with a model and lists of its own (shared copies). */
+extern const NodusType type_noise, type_sampler, type_latent_operation, type_guider;
 #endif

@@ -178,6 +178,28 @@ NodusStatus output_done(OutputSeries *series, const char *key, const char *name)
     return nodus_ui(series->call, key, json);
 }
 
+NodusStatus output_write(OutputSeries *series, int64_t batch, const char *suffix, const void *data, size_t size, const char *key)
+{
+    const char *name, *path;
+    FileWriter *file;
+    NODUS_TRY(output_name(series, batch, suffix, &name, &path));
+    NODUS_TRY(file_create(path, &file));
+    NodusStatus status = file_write(file, data, size);
+    if (status) {
+        file_abandon(file);
+        return status;
+    }
+    for (bool exists = true;; series->number++) {
+        status = output_name(series, batch, suffix, &name, &path);
+        if (status) {
+            file_abandon(file);
+            return status;
+        }
+        NODUS_TRY(file_commit_as(file, path, &exists));
+        if (!exists) return output_done(series, key, name);
+    }
+}
+
 /* A key that every file format can hold. */
 static bool key_fits(const char *key)
 {

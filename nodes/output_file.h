@@ -18,6 +18,8 @@ typedef struct OutputSeries {
 NodusStatus output_series(NodusCall *call, const char *type, const char *prefix, int64_t width, int64_t height, OutputSeries *out);
 /* The name of the series' next file, for item `batch` of a batch, and its path. `suffix`: ".png". */
 NodusStatus output_name(const OutputSeries *series, int64_t batch, const char *suffix, const char **name, const char **path);
+/* Writes a file under the first number that nobody has taken, and tells clients of it (output_done). */
+NodusStatus output_write(OutputSeries *series, int64_t batch, const char *suffix, const void *data, size_t size, const char *key);
 /* Tells clients of a written file and goes on to the next number. `key`: "images". */
 NodusStatus output_done(OutputSeries *series, const char *key, const char *name);
 

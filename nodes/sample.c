@@ -7,7 +7,9 @@
 #include "engine/base/status.h"
 #include "nodes/cost.h"
 #include "nodes/diffusion/guidance.h"
+#include "nodes/diffusion/network.h"
 #include "nodes/diffusion/schedule.h"
+#include "nodes/sample.h"
 #include <string.h>
 
 enum { MAX_STEPS = 10000 };
@@ -44,22 +46,36 @@ static NodusStatus sample(NodusCall *call, const SampleArgs *in, double denoise,
     NODUS_TRY(
         schedule_sigmas(&levels, scheduler, sampler, (int)in->steps, denoise, start, end, force_full_denoise, &sigmas, &count));
     if (!count) return latent_emit(call, 0, in->latent_image, in->latent_image->samples);
+    const Guider guider = {.model = in->model, .list = {in->positive, in->negative}, .cfg = in->cfg};
     const SampleRequest request = {
-        .model = in->model,
-        .positive = in->positive,
-        .negative = in->negative,
+        .guider = &guider,
         .latent = in->latent_image,
         .sampler = sampler,
         .sigmas = sigmas,
         .sigma_count = count,
-        .cfg = in->cfg,
         .seed = in->seed,
         .add_noise = add_noise,
     };
     NodusTensor *out;
-    NodusStatus status = guidance_sample(call, &request, &out);
+    NodusStatus status = guidance_sample(call, &request, &out, NULL);
     memory_free(sigmas);
     return status ? status : latent_emit(call, 0, in->latent_image, out);
+}
+
+NodusStatus sample_check_channels(NodusCall *call, const NodusFacts *model, const NodusFacts *latent)
+{
+    const int64_t channels = latent->rank == 4 ? latent->dim[1] : 0;
+    if (!channels || !model->channels || channels == model->channels) return NULL;
+    return nodus_input_error(call, "latent_image", "the latent has %d channels, the model wants %d: are they of two families?",
+                             (int)channels, model->channels);
+}
+
+NodusStatus sample_check_family(NodusCall *call, const NodusFacts *model, const char *input, const NodusFacts *conditioning)
+{
+    if (!model->family || !conditioning->family || !strcmp(model->family, conditioning->family)) return NULL;
+    return nodus_input_error(call, input,
+                             "was made by a text encoder of %s, the model is of %s: use the text encoder of its family",
+                             conditioning->family, model->family);
 }
 
 /* The latent as it came in; from `first` the facts are those of positive, negative and latent. What is not used is not checked.
@@ -67,25 +83,16 @@ static NodusStatus sample(NodusCall *call, const SampleArgs *in, double denoise,
 static NodusStatus sample_infer(NodusCall *call, const SampleArgs *in, const NodusFacts *model, const NodusFacts *first,
                                 bool samples, NodusFacts *out)
 {
-    const NodusFacts *latent = &first[2];
-    const int64_t channels = latent->rank == 4 ? latent->dim[1] : 0;
-    out[0] = *latent;
+    out[0] = first[2];
     if (!samples) return NULL;
-    if (channels && model->channels && channels != model->channels)
-        return nodus_input_error(call, "latent_image",
-                                 "the latent has %d channels, the model wants %d: are they of two families?", (int)channels,
-                                 model->channels);
-    for (int side = 0; side < (in->cfg == 1 ? 1 : 2); side++)
-        if (model->family && first[side].family && strcmp(model->family, first[side].family))
-            return nodus_input_error(call, side ? "negative" : "positive",
-                                     "was made by a text encoder of %s, the model is of %s: use the text encoder of its family",
-                                     first[side].family, model->family);
-    return NULL;
+    NODUS_TRY(sample_check_channels(call, model, &first[2]));
+    NODUS_TRY(sample_check_family(call, model, "positive", &first[0]));
+    return in->cfg == 1 ? NULL : sample_check_family(call, model, "negative", &first[1]);
 }
 
 /* For texts of one chunk each; a longer one makes the arena a little larger. */
-static NodusStatus sample_cost(NodusCall *call, const SampleArgs *in, const NodusFacts *model, const NodusFacts *latent,
-                               NodusCost *out)
+NodusStatus sample_cost_of(NodusCall *call, const NodusFacts *model, const NodusFacts *latent, int lists, int64_t steps,
+                           NodusCost *out)
 {
     enum { TOKENS = 77, WORKING_LATENTS = 16 /* that a sampler holds, about */ };
     NodusMath *math = nodus_math(call);
@@ -99,16 +106,22 @@ static NodusStatus sample_cost(NodusCall *call, const SampleArgs *in, const Nodu
         weights_unref(weights);
         return NULL;
     }
-    NodusStatus status =
-        guidance_plan(math, weights, &checkpoint.unet, dim[0] * (in->cfg == 1 ? 1 : 2), dim[2], dim[3], TOKENS, &plan);
+    const NetworkShape shape = {dim[0] * lists, dim[2], dim[3], TOKENS};
+    NodusStatus status = network_plan(math, weights, &checkpoint.unet, &shape, NULL, 0, 0, &plan);
     weights_unref(weights);
     if (status) return status;
     cost_add_plan(math, plan, out);
-    out->flop *= (double)in->steps;
+    out->flop *= (double)steps;
     out->result = cost_bytes(dim[0], dim[1], dim[2], dim[3]);
     out->work += WORKING_LATENTS * out->result;
     plan_unref(plan);
     return NULL;
+}
+
+static NodusStatus sample_cost(NodusCall *call, const SampleArgs *in, const NodusFacts *model, const NodusFacts *latent,
+                               NodusCost *out)
+{
+    return sample_cost_of(call, model, latent, in->cfg == 1 ? 1 : 2, in->steps, out);
 }
 
 static const NodusOutput sample_outputs[] = {{.name = "LATENT", .type = "LATENT", .tooltip = "The latent after sampling."}};

@@ -1,128 +1,16 @@
 /* text.c: nodes that turn prompts into conditionings.
  *
- * One idea: a prompt of any length is a batch of chunks of 77 tokens through one text tower; the chunks' outputs are laid end to
- * end. A weight moves a token's output away from (or towards) what the empty prompt gives at the same place, so where weights
- * occur the empty prompt is one more item of the batch (numerics.md §6). */
+ * One idea: all of them encode a prompt (text_encode.h); those of SDXL add what the network is told of the picture's size. */
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
-#include "engine/tensor/plan.h"
-#include "nodes/cost.h"
-#include "nodes/values.h"
-#include <string.h>
+#include "nodes/text_encode.h"
 
-enum { PAD = CLIP_END /* CLIP-L pads with its end token */ };
-
-/* One pass of the tower over `batch` chunks. */
-typedef struct Pass {
-    const ClipTextConfig *config;
-    int64_t batch;
-    int layer;
-} Pass;
-
-/* Clip skip counts from the end; beyond the first layer it means the last again. SD 1.x normalises whatever layer it takes. */
-static int text_layer(const Clip *clip)
+static NodusStatus text_emit(NodusCall *call, const Cond *cond)
 {
-    const int skipped = clip->stop_layer ? -clip->stop_layer : 1;
-    return skipped > clip->text.layers ? clip->text.layers : clip->text.layers + 1 - skipped;
-}
-
-static NodusStatus text_build(void *context, OpGraph *graph)
-{
-    const Pass *pass = context;
-    clip_text_build(graph, pass->config, pass->batch, pass->layer, true);
-    return NULL;
-}
-
-static NodusStatus text_plan(NodusMath *math, const Clip *clip, Pass *pass, Plan **out)
-{
-    NodusHash *hash;
-    NODUS_TRY(plan_key_begin(math, clip->weights, "clip_text", &hash));
-    nodus_hash_text(hash, clip->text.prefix);
-    nodus_hash_u64(hash, (uint64_t)pass->batch);
-    nodus_hash_u64(hash, (uint64_t)pass->layer);
-    return plan_get(math, plan_key_end(hash), clip->weights, text_build, pass, out);
-}
-
-/* The prompt's ids, then, if it is weighted, those of an empty prompt. */
-static NodusStatus text_ids(const ClipPrompt *prompt, NodusTensor **out)
-{
-    const int64_t rows = prompt->chunks + prompt->weighted, dim[] = {rows, CLIP_CHUNK};
-    const size_t count = (size_t)prompt->chunks * CLIP_CHUNK;
-    int32_t *ids = memory_array((size_t)rows * CLIP_CHUNK, sizeof *ids);
-    if (!ids) return status_memory();
-    memcpy(ids, prompt->ids, count * sizeof *ids);
-    for (size_t i = 0; prompt->weighted && i < CLIP_CHUNK; i++) ids[count + i] = i == 0 ? CLIP_START : i == 1 ? CLIP_END : PAD;
-    NodusStatus status = tensor_borrow(NODUS_I32, 2, dim, ids, memory_free, ids, out);
-    if (status) memory_free(ids); /* else they are the tensor's */
-    return status;
-}
-
-static NodusStatus text_run(NodusCall *call, const Clip *clip, const ClipPrompt *prompt, NodusTensor **hidden, NodusTensor **last)
-{
-    NodusMath *math = nodus_math(call);
-    Pass pass = {&clip->text, prompt->chunks + prompt->weighted, text_layer(clip)};
-    NodusTensor *ids;
-    Plan *plan;
-    Bindings bindings = {0};
-    NODUS_TRY(text_ids(prompt, &ids));
-    NODUS_TRY(math_keep(math, ids));
-    NODUS_TRY(text_plan(math, clip, &pass, &plan));
-    bindings_input(&bindings, "ids", ids);
-    bindings_output(&bindings, "hidden", hidden);
-    bindings_output(&bindings, "last", last);
-    NodusStatus status = nodus_expect(call, "clip f32", plan_flop(plan));
-    if (!status) status = plan_run(math, plan, &bindings);
-    plan_unref(plan);
-    return status;
-}
-
-/* (z − e)·w + e, token by token; e: the last item of the batch, the empty prompt. */
-static NodusStatus text_weigh(NodusMath *math, const ClipPrompt *prompt, const NodusTensor *all, NodusTensor **out)
-{
-    NodusTensor *prompted, *empty, *weights, *difference, *scaled;
-    NODUS_TRY(nodus_tensor_slice(math, &prompted, all, 0, 0, prompt->chunks));
-    NODUS_TRY(nodus_tensor_slice(math, &empty, all, 0, prompt->chunks, 1));
-    NODUS_TRY(nodus_tensor_from_f32(math, &weights, 3, (int64_t[]){prompt->chunks, CLIP_CHUNK, 1}, prompt->weights));
-    NODUS_TRY(nodus_tensor_sub(math, &difference, prompted, empty));
-    NODUS_TRY(nodus_tensor_mul(math, &scaled, difference, weights));
-    return nodus_tensor_add(math, out, scaled, empty);
-}
-
-/* The row of the first chunk's end token: what the tower knows of the whole text. */
-static NodusStatus text_pool(NodusMath *math, const ClipPrompt *prompt, const NodusTensor *last, NodusTensor **out)
-{
-    NodusTensor *chunk, *row;
-    NODUS_TRY(nodus_tensor_slice(math, &chunk, last, 0, 0, 1));
-    NODUS_TRY(nodus_tensor_slice(math, &row, chunk, 1, prompt->length - 1, 1));
-    return nodus_tensor_reshape(math, out, row, 2, (int64_t[]){1, nodus_tensor_dim(last, 2)});
-}
-
-static NodusStatus text_emit(NodusCall *call, const NodusTensor *text, const NodusTensor *pooled)
-{
-    Conditioning *conditioning = memory_alloc(sizeof *conditioning);
-    Cond *cond = memory_alloc(sizeof *cond);
-    if (!conditioning || !cond) {
-        memory_free(conditioning);
-        memory_free(cond);
-        return status_memory();
-    }
-    *cond = (Cond){nodus_tensor_ref(text), nodus_tensor_ref(pooled)};
-    *conditioning = (Conditioning){cond, 1};
+    Conditioning *conditioning = conditioning_new(1);
+    if (!conditioning) return status_memory();
+    conditioning->cond[0] = cond_share(cond);
     return nodus_emit(call, 0, &type_conditioning, conditioning);
-}
-
-static NodusStatus text_prompt(NodusCall *call, const Clip *clip, const ClipPrompt *prompt)
-{
-    NodusMath *math = nodus_math(call);
-    NodusTensor *hidden, *last, *text, *pooled;
-    for (int i = 0; i < prompt->embedding_count; i++)
-        nodus_warn(call, "embedding:%s is left out: textual inversions come with a later version", prompt->embeddings[i]);
-    NODUS_TRY(text_run(call, clip, prompt, &hidden, &last));
-    if (prompt->weighted) NODUS_TRY(text_weigh(math, prompt, hidden, &hidden));
-    const int64_t tokens = (int64_t)prompt->chunks * CLIP_CHUNK, width = nodus_tensor_dim(hidden, 2);
-    NODUS_TRY(nodus_tensor_reshape(math, &text, hidden, 3, (int64_t[]){1, tokens, width}));
-    NODUS_TRY(text_pool(math, prompt, last, &pooled));
-    return text_emit(call, text, pooled);
 }
 
 /* ---- CLIPTextEncode ------------------------------------------------------------------------------------------------ */
@@ -132,23 +20,21 @@ typedef struct {
     const Clip *clip;
 } TextEncodeArgs;
 
-/* The tokenizer's table is made anew: half a millisecond, and nothing is shared. */
-static NodusStatus text_encode(NodusCall *call, const void *args)
+static NodusStatus text_plain(NodusCall *call, const void *args)
 {
     const TextEncodeArgs *in = args;
-    ClipTokenizer *tokenizer;
-    ClipPrompt prompt;
-    NODUS_TRY(values_require(call, "clip", in->clip->weights, in->clip->origin, "text encoder"));
-    NODUS_TRY(clip_tokenizer_new(&tokenizer));
-    NodusStatus status = clip_tokenize(tokenizer, in->text, PAD, &prompt);
-    clip_tokenizer_free(tokenizer);
-    if (status) return status;
-    status = text_prompt(call, in->clip, &prompt);
-    clip_prompt_free(&prompt);
-    return status;
+    Cond cond = cond_plain(NULL, NULL);
+    NODUS_TRY(text_encode(call, in->clip, in->text, NULL, &cond.text, &cond.pooled));
+    return text_emit(call, &cond);
 }
 
-static NodusStatus text_encode_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)
+static NodusStatus text_plain_fingerprint(NodusCall *call, const void *args, NodusHash *hash)
+{
+    const TextEncodeArgs *in = args;
+    return text_fingerprint(call, in->text, hash);
+}
+
+static NodusStatus text_plain_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)
 {
     (void)call;
     (void)args;
@@ -156,27 +42,10 @@ static NodusStatus text_encode_infer(NodusCall *call, const void *args, const No
     return NULL;
 }
 
-/* A chunk or two: their arena is small beside the weights. */
-static NodusStatus text_encode_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)
+static NodusStatus text_plain_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)
 {
-    Checkpoint checkpoint;
-    Clip clip = {0};
-    Plan *plan;
     (void)args;
-    NODUS_TRY(cost_open(&in[1], &clip.weights, &checkpoint));
-    if (!clip.weights || !checkpoint.has_clip) {
-        weights_unref(clip.weights);
-        return NULL;
-    }
-    clip.text = checkpoint.clip;
-    Pass pass = {&clip.text, 1, text_layer(&clip)};
-    NodusStatus status = text_plan(nodus_math(call), &clip, &pass, &plan);
-    weights_unref(clip.weights);
-    if (status) return status;
-    cost_add_plan(nodus_math(call), plan, out);
-    out->result = cost_bytes(1, 1, CLIP_CHUNK, clip.text.width);
-    plan_unref(plan);
-    return NULL;
+    return text_cost(call, &in[1], out);
 }
 
 static const NodusInput text_encode_inputs[] = {
@@ -191,9 +60,129 @@ const NodusNode node_clip_text_encode = {
                text_encode_outputs),
     .help = "Encode a prompt with the model's text encoder. Prompts of any length are allowed.",
     .example = "graphs/txt2img.json",
-    .run = text_encode,
-    .infer = text_encode_infer,
-    .cost = text_encode_cost,
+    .run = text_plain,
+    .fingerprint = text_plain_fingerprint,
+    .infer = text_plain_infer,
+    .cost = text_plain_cost,
+};
+
+/* ---- CLIPTextEncodeSDXL, CLIPTextEncodeSDXLRefiner ----------------------------------------------------------------- */
+
+typedef struct {
+    const Clip *clip;
+    int64_t width, height, crop_w, crop_h, target_width, target_height;
+    double ascore;
+    const char *text_g, *text_l;
+} TextSdxlArgs;
+
+static NodusStatus text_sdxl(NodusCall *call, const void *args)
+{
+    const TextSdxlArgs *in = args;
+    const bool two = in->clip->second.layers != 0;
+    Cond cond = cond_plain(NULL, NULL);
+    NODUS_TRY(text_encode(call, in->clip, two ? in->text_l : in->text_g, two ? in->text_g : NULL, &cond.text, &cond.pooled));
+    cond.has = COND_SIZE | COND_TARGET;
+    cond.size = (CondSize){.width = (double)in->width,
+                           .height = (double)in->height,
+                           .crop_w = (double)in->crop_w,
+                           .crop_h = (double)in->crop_h,
+                           .target_width = (double)in->target_width,
+                           .target_height = (double)in->target_height};
+    return text_emit(call, &cond);
+}
+
+static NodusStatus text_sdxl_fingerprint(NodusCall *call, const void *args, NodusHash *hash)
+{
+    const TextSdxlArgs *in = args;
+    NODUS_TRY(text_fingerprint(call, in->text_g, hash));
+    return text_fingerprint(call, in->text_l, hash);
+}
+
+static NodusStatus text_sdxl_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)
+{
+    (void)call;
+    (void)args;
+    out[0].family = in[0].family;
+    return NULL;
+}
+
+static NodusStatus text_sdxl_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)
+{
+    (void)args;
+    return text_cost(call, &in[0], out);
+}
+
+enum { LARGEST_SIDE = 16384 };
+#define TEXT_SIZE(name_, field_, def_, tip_) \
+    NODUS_IN_INT(name_, TextSdxlArgs, field_, tip_, .def = def_, .min = 0, .max = LARGEST_SIDE)
+#define TEXT_PICTURE                                                                                        \
+    TEXT_SIZE("width", width, 1024,                                                                         \
+              "How wide the model is to think the picture was before training; larger gives more detail."), \
+        TEXT_SIZE("height", height, 1024, "The same for its height.")
+static const NodusInput text_sdxl_inputs[] = {
+    NODUS_IN_LINK("clip", TextSdxlArgs, clip, "CLIP", "The text encoder: both towers of SDXL."),
+    TEXT_PICTURE,
+    TEXT_SIZE("crop_w", crop_w, 0, "Columns that were cut off at the left; 0: the subject is whole."),
+    TEXT_SIZE("crop_h", crop_h, 0, "Rows that were cut off at the top."),
+    TEXT_SIZE("target_width", target_width, 1024, "The width that the picture has now."),
+    TEXT_SIZE("target_height", target_height, 1024, "The height that the picture has now."),
+    NODUS_IN_STRING("text_g", TextSdxlArgs, text_g, "What the picture shows, for the large tower.", .def = "", .multiline = true,
+                    .dynamic = true),
+    NODUS_IN_STRING("text_l", TextSdxlArgs, text_l, "What the picture shows, for the small tower; often the same.", .def = "",
+                    .multiline = true, .dynamic = true),
+};
+const NodusNode node_clip_text_encode_sdxl = {
+    NODUS_NODE("CLIPTextEncodeSDXL", "CLIPTextEncodeSDXL", "advanced/conditioning", TextSdxlArgs, text_sdxl_inputs,
+               text_encode_outputs),
+    .help = "Encode a prompt for SDXL, one for each of its two text towers, with the sizes that the model is told.",
+    .example = "graphs/sdxl.json",
+    .run = text_sdxl,
+    .fingerprint = text_sdxl_fingerprint,
+    .infer = text_sdxl_infer,
+    .cost = text_sdxl_cost,
+};
+
+static NodusStatus text_refiner(NodusCall *call, const void *args)
+{
+    const TextSdxlArgs *in = args;
+    Cond cond = cond_plain(NULL, NULL);
+    NODUS_TRY(text_encode(call, in->clip, in->text_g, NULL, &cond.text, &cond.pooled));
+    cond.has = COND_SIZE | COND_SCORE;
+    cond.size = (CondSize){.width = (double)in->width, .height = (double)in->height, .aesthetic_score = in->ascore};
+    return text_emit(call, &cond);
+}
+
+static NodusStatus text_refiner_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)
+{
+    (void)call;
+    (void)args;
+    out[0].family = in[4].family;
+    return NULL;
+}
+
+static NodusStatus text_refiner_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)
+{
+    (void)args;
+    return text_cost(call, &in[4], out);
+}
+
+static const NodusInput text_refiner_inputs[] = {
+    NODUS_IN_FLOAT("ascore", TextSdxlArgs, ascore,
+                   "How beautiful the picture is to be: 6 for what it should show, 2.5 for what not.", .def = 6, .min = 0,
+                   .max = 1000, .step = 0.01),
+    TEXT_PICTURE,
+    NODUS_IN_STRING("text", TextSdxlArgs, text_g, "What the picture shows.", .def = "", .multiline = true, .dynamic = true),
+    NODUS_IN_LINK("clip", TextSdxlArgs, clip, "CLIP", "The refiner's text encoder."),
+};
+const NodusNode node_clip_text_encode_sdxl_refiner = {
+    NODUS_NODE("CLIPTextEncodeSDXLRefiner", "CLIPTextEncodeSDXLRefiner", "advanced/conditioning", TextSdxlArgs,
+               text_refiner_inputs, text_encode_outputs),
+    .help = "Encode a prompt for the SDXL refiner, with the picture's size and a score of beauty.",
+    .example = "graphs/sdxl_refiner.json",
+    .run = text_refiner,
+    .fingerprint = text_sdxl_fingerprint,
+    .infer = text_refiner_infer,
+    .cost = text_refiner_cost,
 };
 
 /* ---- CLIPSetLastLayer ---------------------------------------------------------------------------------------------- */
@@ -207,11 +196,8 @@ static NodusStatus text_last_layer(NodusCall *call, const void *args)
 {
     const LastLayerArgs *in = args;
     NODUS_TRY(values_require(call, "clip", in->clip->weights, in->clip->origin, "text encoder"));
-    Clip *clip = memory_alloc(sizeof *clip);
+    Clip *clip = clip_copy(in->clip);
     if (!clip) return status_memory();
-    *clip = *in->clip;
-    clip->weights = weights_ref(in->clip->weights);
-    clip->origin = memory_text(in->clip->origin);
     clip->stop_layer = (int)in->stop_at_clip_layer;
     return nodus_emit(call, 0, &type_clip, clip);
 }

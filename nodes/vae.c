@@ -112,20 +112,26 @@ static NodusStatus vae_prepare(NodusMath *math, const NodusTensor *pixels, int64
     return NULL;
 }
 
-static NodusStatus vae_encode_as(NodusCall *call, const EncodeArgs *in, const VaeTiles *tiles)
+NodusStatus vae_encode_picture(NodusCall *call, const Vae *vae, const VaeTiles *tiles, const NodusTensor *pixels,
+                               NodusTensor **out)
 {
-    const NodusTensor *pixels = in->pixels;
-    NodusTensor *prepared, *latent;
-    NODUS_TRY(values_require(call, "vae", in->vae->weights, in->vae->origin, "VAE"));
-    if (!in->vae->config.has_encoder) return nodus_input_error(call, "vae", "'%s' has no encoder", in->vae->origin);
+    NodusTensor *prepared;
+    NODUS_TRY(values_require(call, "vae", vae->weights, vae->origin, "VAE"));
+    if (!vae->config.has_encoder) return nodus_input_error(call, "vae", "'%s' has no encoder", vae->origin);
     if (nodus_tensor_rank(pixels) != 4 || nodus_tensor_dim(pixels, 3) < 3)
         return nodus_input_error(call, "pixels", "has %d colour channels, 3 are needed", (int)nodus_tensor_dim(pixels, 3));
-    const int64_t cell = in->vae->config.scale;
+    const int64_t cell = vae->config.scale;
     if (nodus_tensor_dim(pixels, 1) < cell || nodus_tensor_dim(pixels, 2) < cell)
         return nodus_input_error(call, "pixels", "the picture has %d × %d pixels, at least %d × %d are needed",
                                  (int)nodus_tensor_dim(pixels, 2), (int)nodus_tensor_dim(pixels, 1), (int)cell, (int)cell);
     NODUS_TRY(vae_prepare(nodus_math(call), pixels, cell, &prepared));
-    NODUS_TRY(vae_code(call, in->vae, true, tiles, prepared, &latent));
+    return vae_code(call, vae, true, tiles, prepared, out);
+}
+
+static NodusStatus vae_encode_as(NodusCall *call, const EncodeArgs *in, const VaeTiles *tiles)
+{
+    NodusTensor *latent;
+    NODUS_TRY(vae_encode_picture(call, in->vae, tiles, in->pixels, &latent));
     return latent_emit(call, 0, NULL, latent);
 }
 

@@ -11,6 +11,10 @@ typedef struct VaeTiles {
  * tiles and a warning says so. */
 NodusStatus vae_code(NodusCall *call, const Vae *vae, bool encode, const VaeTiles *tiles, const NodusTensor *all,
                      NodusTensor **out);
+/* A picture [b, h, w, c], the input "pixels", as a latent: its first three channels, its middle if its sides are no multiples of a
+ * latent's cell. In vae.c. */
+NodusStatus vae_encode_picture(NodusCall *call, const Vae *vae, const VaeTiles *tiles, const NodusTensor *pixels,
+                               NodusTensor **out);
 /* What coding values of that size (of what goes in) will need; without tiles. */
 NodusStatus vae_cost(NodusMath *math, const NodusFacts *vae, bool encode, int64_t batch, int64_t height, int64_t width,
                      NodusCost *out);

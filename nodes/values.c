@@ -5,9 +5,8 @@
 #include "nodes/values.h"
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
+#include "nodes/patch.h"
 #include <string.h>
-
-enum { MOST_ENTRIES = 1 << 16 /* of a conditioning in a record */ };
 
 NodusStatus values_require(NodusCall *call, const char *input, const WeightSet *weights, const char *origin, const char *part)
 {
@@ -35,9 +34,26 @@ static void model_free(void *payload)
 {
     Model *model = payload;
     weights_unref(model->weights);
+    for (int i = 0; i < model->patch_count; i++) patch_unref(model->patches[i].self);
     memory_free(model->patches);
     memory_free(model->origin);
     memory_free(model);
+}
+
+Model *model_copy(const Model *model)
+{
+    Model *copy = memory_alloc(sizeof *copy);
+    if (!copy) return NULL;
+    *copy = *model;
+    copy->weights = weights_ref(model->weights);
+    copy->origin = memory_text(model->origin);
+    copy->patches = memory_array((size_t)model->patch_count, sizeof *copy->patches);
+    if (!copy->patches) copy->patch_count = 0;
+    for (int i = 0; i < copy->patch_count; i++)
+        copy->patches[i] = (Patch){model->patches[i].class, patch_ref(model->patches[i].self)};
+    if (copy->patches) return copy;
+    model_free(copy);
+    return NULL;
 }
 
 static void model_account(const void *payload, NodusAccount *account)
@@ -57,6 +73,16 @@ static void clip_free(void *payload)
     weights_unref(clip->weights);
     memory_free(clip->origin);
     memory_free(clip);
+}
+
+Clip *clip_copy(const Clip *clip)
+{
+    Clip *copy = memory_alloc(sizeof *copy);
+    if (!copy) return NULL;
+    *copy = *clip;
+    copy->weights = weights_ref(clip->weights);
+    copy->origin = memory_text(clip->origin);
+    return copy;
 }
 
 static void clip_account(const void *payload, NodusAccount *account)
@@ -89,93 +115,9 @@ static NodusStatus vae_print(const void *payload, NodusText *text)
     return nodus_print(text, vae->weights ? "VAE of %s" : "no VAE in %s", vae->origin);
 }
 
-static void conditioning_free(void *payload)
-{
-    Conditioning *conditioning = payload;
-    for (int i = 0; i < conditioning->count; i++) {
-        nodus_tensor_unref(conditioning->cond[i].text);
-        nodus_tensor_unref(conditioning->cond[i].pooled);
-    }
-    memory_free(conditioning->cond);
-    memory_free(conditioning);
-}
-
-static void conditioning_account(const void *payload, NodusAccount *account)
-{
-    const Conditioning *conditioning = payload;
-    for (int i = 0; i < conditioning->count; i++) {
-        nodus_account_tensor(account, conditioning->cond[i].text);
-        nodus_account_tensor(account, conditioning->cond[i].pooled);
-    }
-}
-
-static NodusStatus conditioning_print(const void *payload, NodusText *text)
-{
-    const Conditioning *conditioning = payload;
-    NODUS_TRY(nodus_print(text, "conditioning"));
-    for (int i = 0; i < conditioning->count; i++) {
-        const NodusTensor *tokens = conditioning->cond[i].text;
-        NODUS_TRY(nodus_print(text, " [%d tokens × %d]", (int)nodus_tensor_dim(tokens, 1), (int)nodus_tensor_dim(tokens, 2)));
-    }
-    return NULL;
-}
-
-static NodusStatus conditioning_array(const void *payload, const char *part, const NodusTensor **out)
-{
-    const Conditioning *conditioning = payload;
-    const Cond *first = conditioning->count ? &conditioning->cond[0] : NULL;
-    *out = !first ? NULL : !part ? first->text : !strcmp(part, "pooled") ? first->pooled : NULL;
-    return *out ? NULL : nodus_error(NODUS_ERROR_INPUT, "this conditioning has no %s", part ? part : "entries");
-}
-
-static NodusStatus conditioning_store(const void *payload, NodusWriter *writer)
-{
-    const Conditioning *conditioning = payload;
-    NODUS_TRY(nodus_write_u64(writer, (uint64_t)conditioning->count));
-    for (int i = 0; i < conditioning->count; i++) {
-        NODUS_TRY(nodus_write_tensor(writer, conditioning->cond[i].text));
-        NODUS_TRY(nodus_write_tensor(writer, conditioning->cond[i].pooled));
-    }
-    return NULL;
-}
-
-/* `count` entries are there, empty; each is filled as far as the record goes. */
-static NodusStatus conditioning_read(NodusReader *reader, Conditioning *conditioning)
-{
-    for (int i = 0; i < conditioning->count; i++) {
-        NODUS_TRY(nodus_read_tensor(reader, &conditioning->cond[i].text));
-        NODUS_TRY(nodus_read_tensor(reader, &conditioning->cond[i].pooled));
-        if (!conditioning->cond[i].text) return nodus_error(NODUS_ERROR_FILE, "a conditioning without its text");
-    }
-    return NULL;
-}
-
-static NodusStatus conditioning_load(NodusReader *reader, void **payload)
-{
-    uint64_t count;
-    NODUS_TRY(nodus_read_u64(reader, &count));
-    if (count > MOST_ENTRIES) return nodus_error(NODUS_ERROR_FILE, "a conditioning of %llu entries", (unsigned long long)count);
-    Conditioning *conditioning = memory_alloc(sizeof *conditioning);
-    if (!conditioning) return status_memory();
-    conditioning->cond = memory_array((size_t)count + 1, sizeof *conditioning->cond);
-    conditioning->count = conditioning->cond ? (int)count : 0;
-    NodusStatus status = conditioning->cond ? conditioning_read(reader, conditioning) : status_memory();
-    if (status) conditioning_free(conditioning);
-    else *payload = conditioning;
-    return status;
-}
-
 const NodusType type_model = {
     .struct_size = sizeof(NodusType), .name = "MODEL", .free = model_free, .account = model_account, .print = model_print};
 const NodusType type_clip = {
     .struct_size = sizeof(NodusType), .name = "CLIP", .free = clip_free, .account = clip_account, .print = clip_print};
 const NodusType type_vae = {
     .struct_size = sizeof(NodusType), .name = "VAE", .free = vae_free, .account = vae_account, .print = vae_print};
-const NodusType type_conditioning = {.struct_size = sizeof(NodusType),
-                                     .name = "CONDITIONING",
-                                     .free = conditioning_free,
-                                     .account = conditioning_account,
-                                     .print = conditioning_print,
-                                     .store = conditioning_store,
-                                     .load = conditioning_load,
-                                     .array = conditioning_array};

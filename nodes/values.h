@@ -3,6 +3,7 @@
 #ifndef NODES_VALUES_H
 #define NODES_VALUES_H
 #include "engine/tensor/weights.h"
+#include "nodes/diffusion/latent_format.h"
 #include "nodes/diffusion/model_sampling.h"
 #include "nodes/models/clip_tokenizer.h"
 #include "nodes/models/family.h"
@@ -23,6 +24,7 @@ typedef struct Model {
     UnetConfig unet;
     ModelSampling sampling;
     float latent_scale;
+    const LatentFormat *latent_format; /* NULL: latents are scaled by latent_scale; else what is done instead */
     Patch *patches;
     int patch_count;
     char *origin;      /* the file's name, for messages */
@@ -31,7 +33,7 @@ typedef struct Model {
 typedef struct Clip {
     WeightSet *weights;
     Family family;
-    ClipTextConfig text;
+    ClipTextConfig text, second; /* `second` has no layers where there is one tower: SDXL has L and G */
     int stop_layer; /* 0: the family's; else −1 … −24 */
     char *origin;
 } Clip;
@@ -42,18 +44,53 @@ typedef struct Vae {
     char *origin;
 } Vae;
 
-/* One entry of a CONDITIONING: an independent evaluation of the network. */
+/* A rectangle of the picture: latent cells, or (`part`) shares of its height and width. */
+typedef struct CondArea { double height, width, y, x; bool part; } CondArea;
+/* What SDXL is told of a picture's size, in pixels. */
+typedef struct CondSize { double width, height, crop_w, crop_h, target_width, target_height, aesthetic_score; } CondSize;
+enum { /* Cond.has */
+    COND_AREA = 1,
+    COND_SIZE = 2,        /* size.width, height */
+    COND_TARGET = 4,      /* size.crop_*, target_* */
+    COND_SCORE = 8,       /* size.aesthetic_score */
+    COND_MASK_BOUNDS = 16, /* the mask's bounds are the area */
+    COND_FILL = 32        /* acts where the others of its list leave room ("default") */
+};
+/* One entry of a CONDITIONING: an independent evaluation of the network. Make it with cond_plain: strengths start at 1. */
 typedef struct Cond {
     NodusTensor *text;   /* [1, t, d] */
     NodusTensor *pooled; /* [1, d] or NULL */
+    unsigned has;
+    CondArea area;
+    CondSize size;
+    double strength, mask_strength;
+    double start, end;          /* the part of the sampling it acts in: 0 … 1 */
+    NodusTensor *mask;          /* [b, h, w] of any size, or NULL */
+    NodusTensor *concat_latent; /* [b, c, h, w], unscaled, or NULL: what inpainting and editing models see beside the noise */
+    NodusTensor *concat_mask;   /* [b, h, w] or [b, 1, h, w] of any size, or NULL */
 } Cond;
+enum { CONDITIONING_MOST = 4096 /* entries */ };
 typedef struct Conditioning {
     Cond *cond;
     int count;
 } Conditioning;
 
+/* An entry that acts everywhere; takes references of its own. */
+Cond cond_plain(const NodusTensor *text, const NodusTensor *pooled);
+/* The same entry, with references of its own. */
+Cond cond_share(const Cond *cond);
+/* A list with room for `count` entries, all empty, or with shared copies of the entries of one; NULL when out of memory. Both are
+ * emitted as type_conditioning or freed by conditioning_free. */
+Conditioning *conditioning_new(int count);
+Conditioning *conditioning_copy(const Conditioning *conditioning);
+void conditioning_free(void *conditioning);
+
 /* The value of an input that must be there: an error that names input, file and `part` ("text encoder") if the file had none. */
 NodusStatus values_require(NodusCall *call, const char *input, const WeightSet *weights, const char *origin, const char *part);
+
+/* Copies for nodes that change a part: they share weights and patches; NULL when out of memory. */
+Model *model_copy(const Model *model);
+Clip *clip_copy(const Clip *clip);
 
 extern const NodusType type_latent, type_model, type_clip, type_vae, type_conditioning;
 

@@ -150,7 +150,7 @@ static NodusStatus read_config(Bench *bench)
 {
     const char *prefix = pieces[bench->piece].prefix;
     if (bench->piece == PIECE_UNET) return unet_config(bench->weights, prefix, &bench->unet);
-    if (bench->piece == PIECE_CLIP) return clip_text_config(bench->weights, prefix, &bench->clip);
+    if (bench->piece == PIECE_CLIP) return clip_text_config(bench->weights, prefix, CLIP_L, &bench->clip);
     return vae_config(bench->weights, prefix, &bench->vae);
 }
 
@@ -204,7 +204,7 @@ static NodusStatus build(void *context, OpGraph *graph)
         vae_build_encoder(graph, &bench->vae, n, h, w);
         break;
     default:
-        clip_text_build(graph, &bench->clip, n, bench->clip.layers, true);
+        clip_text_build(graph, &bench->clip, &(ClipTextPass){.batch = n, .layer = bench->clip.layers, .normalize = true});
         break;
     }
     return NULL;

@@ -7,6 +7,7 @@
 #include "engine/cli/dumps.h"
 #include "engine/cli/initial.h"
 #include "engine/cli/interrupt.h"
+#include "engine/cli/loras.h"
 #include "engine/cli/save.h"
 #include "engine/cli/say.h"
 #include "engine/cli/session.h"
@@ -58,11 +59,34 @@ static void put_link(cJSON *inputs, const char *name, const char *node, int slot
     cJSON_AddItemToArray(link, need(cJSON_CreateNumber(slot)));
 }
 
-static void put_prompt(FILE *to, const char *id, const char *title, const char *text)
+enum { FIRST_LORA = 11, NODE_ID = 16 };
+/* The node that model and text encoder come from: the checkpoint, or the last LoRA on it. */
+static const char *model_node(int loras, char id[NODE_ID])
 {
+    snprintf(id, NODE_ID, "%d", loras ? FIRST_LORA + loras - 1 : 1);
+    return id;
+}
+
+static void put_loras(FILE *to, const Loras *loras)
+{
+    char before[NODE_ID], id[NODE_ID];
+    for (int i = 0; i < loras->count; i++) {
+        cJSON *inputs = inputs_new();
+        put_link(inputs, "model", model_node(i, before), 0);
+        put_link(inputs, "clip", before, 1);
+        put_text(inputs, "lora_name", loras->item[i].name);
+        put_number(inputs, "strength_model", loras->item[i].strength);
+        put_number(inputs, "strength_clip", loras->item[i].strength);
+        put_node(to, model_node(i + 1, id), "LoraLoader", "A LoRA", inputs);
+    }
+}
+
+static void put_prompt(FILE *to, const char *id, const char *title, const char *text, int loras)
+{
+    char model[NODE_ID];
     cJSON *inputs = inputs_new();
     put_text(inputs, "text", text);
-    put_link(inputs, "clip", "1", 1);
+    put_link(inputs, "clip", model_node(loras, model), 1);
     put_node(to, id, "CLIPTextEncode", title, inputs);
 }
 
@@ -114,10 +138,11 @@ static const char *start_node(const Options *options)
 
 static void put_sampler(FILE *to, const Options *options, uint64_t seed)
 {
+    char model[NODE_ID];
     cJSON *inputs = inputs_new();
     char digits[24];
     snprintf(digits, sizeof digits, "%" PRIu64, seed); /* a double would lose bits */
-    put_link(inputs, "model", "1", 0);
+    put_link(inputs, "model", model_node(options->lora.count, model), 0);
     need(cJSON_AddRawToObject(inputs, "seed", digits));
     put_number(inputs, "steps", options->steps);
     put_number(inputs, "cfg", options->cfg);
@@ -141,7 +166,7 @@ static void put_picture(FILE *to)
     put_node(to, "7", "SaveImage", "Write it", save);
 }
 
-static char *write_graph(const Options *options, const char *checkpoint, const char *picture, uint64_t seed)
+static char *write_graph(const Options *options, const char *checkpoint, const Loras *loras, const char *picture, uint64_t seed)
 {
     Growing text;
     cJSON *load = inputs_new();
@@ -149,8 +174,9 @@ static char *write_graph(const Options *options, const char *checkpoint, const c
     fputc('{', text.file);
     put_text(load, "ckpt_name", checkpoint);
     put_node(text.file, "1", "CheckpointLoaderSimple", "The model", load);
-    put_prompt(text.file, "2", "What to paint", options->words.item[0]);
-    put_prompt(text.file, "3", "What not to paint", options->negative ? options->negative : "");
+    put_loras(text.file, loras);
+    put_prompt(text.file, "2", "What to paint", options->words.item[0], loras->count);
+    put_prompt(text.file, "3", "What not to paint", options->negative ? options->negative : "", loras->count);
     put_start(text.file, options, picture);
     put_sampler(text.file, options, seed);
     put_picture(text.file);
@@ -223,15 +249,18 @@ static void announce(const Options *options, const char *name, const char *path)
 static NodusStatus make_graph(Session *session, Options *options, char **text)
 {
     char *path = NULL, *name = NULL, *picture = NULL;
+    Loras loras = {0};
     NODUS_TRY(nodus_engine_find(session->engine, "checkpoints", options->model, &path, &name));
     choose_size(options, path);
     announce(options, name, path);
-    NodusStatus status = options->init ? initial_name(session, options->init, &picture) : NULL;
-    if (!status) *text = write_graph(options, name, picture, session->seed);
+    NodusStatus status = loras_find(session->engine, &options->lora, &loras);
+    if (!status && options->init) status = initial_name(session, options->init, &picture);
+    if (!status) *text = write_graph(options, name, &loras, picture, session->seed);
     if (!status && options->save_workflow) status = save_text(options->save_workflow, *text);
     nodus_free(path);
     nodus_free(name);
     free(picture);
+    loras_free(&loras);
     return status;
 }
 

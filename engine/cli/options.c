@@ -45,6 +45,8 @@ const OptionRow option_rows[] = {
      .help = "schedule of noise levels (default karras)"},
     {"batch", 0, "N", MAKE, KIND_INT, FIELD(batch), .min = 1, .max = 4096, .group = PICTURE,
      .help = "how many pictures (default 1)"},
+    {"lora", 0, "FILE[:S]", MAKE, KIND_LIST, FIELD(lora), .group = PICTURE,
+     .help = "put a LoRA on the model, with strength S (default 1): a name in models/loras, or a path; may be given again"},
     {"init", 0, "IMG", MAKE, KIND_TEXT, FIELD(init), .group = PICTURE, .help = "start from this picture instead of noise"},
     {"denoise", 0, "X", MAKE, KIND_NUMBER, FIELD(denoise), GIVEN(denoise_given), .max = 1, .group = PICTURE,
      .help = "how much to redraw, 0 to 1 (default 1; with --init 0.75)"},
@@ -122,7 +124,6 @@ const OptionRow option_rows[] = {
     SWITCH("help", 'h', ALL, help, SHOWN, "this text"),
     SWITCH("version", 0, ALL, version, SHOWN, "version, instruction set in use, libraries"),
 
-    COMES("lora", "FILE[:S]", MAKE, "step 3, with LoRA files"),
     COMES("extra-model-paths-config", "FILE", ENGINE, "a later step"),
     COMES("lua-nodes", "DIR", MAKE | RUN, "step 4, with Lua"),
     COMES("plugin", "FILE", MAKE | RUN, "step 4, with plug-ins"),
@@ -359,6 +360,7 @@ void options_free(Options *options)
     free(options->words.item);
     free(options->set.item);
     free(options->sweep.item);
+    free(options->lora.item);
     free(options->only.item);
     free(options->dump.item);
     *options = (Options){0};

@@ -189,15 +189,11 @@ static const char **all_edits(const Options *options, const Prompt *prompt)
     return edits;
 }
 
-int session_run(Session *session, const Prompt *prompt)
+static NodusRunOptions run_options(Session *session, const Prompt *prompt, const Dumps *dumps, const char **edits)
 {
     const Options *options = session->options;
-    NodusRun *run;
-    Dumps dumps;
-    dumps_resolve(&dumps, &options->dump, prompt->text, prompt->length);
-    const char **edits = all_edits(options, prompt);
-    const NodusRunOptions run_options = {
-        .struct_size = sizeof run_options,
+    return (NodusRunOptions){
+        .struct_size = sizeof(NodusRunOptions),
         .index = session->prompts,
         .first_event_id = session->next_event,
         .file = prompt->file,
@@ -210,8 +206,8 @@ int session_run(Session *session, const Prompt *prompt)
         .previews = session->show.progress.previews,
         .timeout = options->timeout,
         .noise_compat = options->noise_compat,
-        .dumps = dumps.item,
-        .dump_count = dumps.count,
+        .dumps = dumps->item,
+        .dump_count = dumps->count,
         .only = options->only.item,
         .only_count = options->only.count,
         .force = options->force.item,
@@ -221,7 +217,17 @@ int session_run(Session *session, const Prompt *prompt)
         .seed_given = options->seed_given,
         .seed = session->seed,
     };
-    NodusStatus status = nodus_run_new(session->engine, prompt->text, prompt->length, &run_options, &run);
+}
+
+int session_run(Session *session, const Prompt *prompt)
+{
+    const Options *options = session->options;
+    NodusRun *run;
+    Dumps dumps;
+    dumps_resolve(&dumps, &options->dump, prompt->text, prompt->length);
+    const char **edits = all_edits(options, prompt);
+    const NodusRunOptions how = run_options(session, prompt, &dumps, edits);
+    NodusStatus status = nodus_run_new(session->engine, prompt->text, prompt->length, &how, &run);
     if (status) {
         dumps_free(&dumps);
         free(edits);

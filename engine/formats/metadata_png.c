@@ -112,11 +112,16 @@ static NodusStatus add_entry(const Entry *entry, Metadata *out)
     return metadata_add(out, from_latin1(entry->key), value);
 }
 
+/* comf: what ComfyUI and nodus write into animations, behind the pixels; like tEXt. */
+static bool is_text(const uint8_t *letters)
+{
+    return !memcmp(letters, "tEXt", 4) || !memcmp(letters, "zTXt", 4) || !memcmp(letters, "iTXt", 4) || !memcmp(letters, "comf", 4);
+}
+
 static NodusStatus read_chunk(const uint8_t *letters, Span body, bool whole, Metadata *out)
 {
-    const bool text = !memcmp(letters, "tEXt", 4) || !memcmp(letters, "zTXt", 4) || !memcmp(letters, "iTXt", 4);
     Entry entry;
-    if (!text) return NULL;
+    if (!is_text(letters)) return NULL;
     if (whole && parse_entry(letters, body, &entry)) return add_entry(&entry, out);
     out->damaged++;
     return NULL;
@@ -134,8 +139,7 @@ NodusStatus metadata_read_png(const uint8_t *data, size_t size, Metadata *out)
             out->damaged++;
             return NULL;
         }
-        const bool text = !memcmp(letters + 1, "EXt", 3) || !memcmp(letters + 1, "TXt", 3);
-        const bool whole = !text || crc32(0, letters, (uInt)length + 4) == big_endian(letters + 4 + length);
+        const bool whole = !is_text(letters) || crc32(0, letters, (uInt)length + 4) == big_endian(letters + 4 + length);
         if (at == SIGNATURE) {
             out->width = big_endian(letters + 4);
             out->height = big_endian(letters + 8);

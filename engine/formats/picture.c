@@ -28,8 +28,8 @@ static const struct {
     {"8BPS", 4, 0, stb_decode, NULL},
     {"#?RADIANCE", 10, 0, stb_decode, NULL},
     {"#?RGBE", 6, 0, stb_decode, NULL},
-    {"\xff\xd8\xff", 3, 0, NULL, "a JPEG: reading JPEG pixels comes with step 3"},
-    {"WEBP", 4, 8, NULL, "a WebP: reading WebP pixels comes with step 3"},
+    {"\xff\xd8\xff", 3, 0, jpeg_decode, NULL},
+    {"WEBP", 4, 8, webp_decode, NULL},
     {"ftypavif", 8, 4, NULL, "an AVIF, which nodus does not read"},
     {"ftypheic", 8, 4, NULL, "a HEIC, which nodus does not read"},
     {"\0\0\0\x0cJXL \r\n\x87\n", 12, 0, NULL, "a JPEG XL, which nodus does not read"},
@@ -49,6 +49,20 @@ NodusStatus picture_check_size(uint64_t width, uint64_t height, size_t most_pixe
     if (width * height > most_pixels)
         return nodus_error(NODUS_ERROR_FILE, "it has %llu x %llu pixels; at most %zu million are allowed",
                            (unsigned long long)width, (unsigned long long)height, most_pixels / 1000000);
+    return NULL;
+}
+
+NodusStatus picture_add_frame(Picture *out, const uint8_t *frame, size_t most_pixels)
+{
+    const size_t pixels = (size_t)out->width * out->height, frames = (size_t)out->frames + 1;
+    if (frames > most_pixels / pixels)
+        return nodus_error(NODUS_ERROR_FILE, "its %zu or more frames of %d x %d have more than %zu million pixels", frames,
+                           out->width, out->height, most_pixels / 1000000);
+    uint8_t *grown = memory_grow(out->rgba, frames, pixels * 4);
+    if (!grown) return status_memory();
+    memcpy(grown + (frames - 1) * pixels * 4, frame, pixels * 4);
+    out->rgba = grown;
+    out->frames = (int)frames;
     return NULL;
 }
 

@@ -1,5 +1,6 @@
-/* picture.h: pictures in and out, chosen by magic bytes, never by name: PNG by libpng, GIF, BMP, TGA, PNM, PSD, HDR by stb_image; JPEG and WebP
- * are refused by name until step 3. Dimensions are capped before anything is decoded. Hostile input. */
+/* picture.h: pictures in and out, chosen by magic bytes, never by name: PNG by libpng, JPEG by libjpeg-turbo, WebP by libwebp, GIF, BMP, TGA,
+ * PNM, PSD, HDR by stb_image. Dimensions are capped before anything is decoded; what EXIF says of a JPEG's, WebP's or PNG's orientation is
+ * done. Hostile input. */
 #ifndef FORMATS_PICTURE_H
 #define FORMATS_PICTURE_H
 #include "engine/base/status.h"

@@ -47,7 +47,7 @@ static NodusStatus stb_error(void)
     const char *reason = stbi_failure_reason();
     if (reason && !strcmp(reason, "outofmem")) return status_memory();
     if (reason && !strcmp(reason, "unknown image type"))
-        return nodus_error(NODUS_ERROR_FILE, "its format is not one that nodus reads (PNG, GIF, BMP, TGA, PNM, PSD, HDR)");
+        return nodus_error(NODUS_ERROR_FILE, "its format is not one that nodus reads (PNG, JPEG, WebP, GIF, BMP, TGA, PNM, PSD, HDR)");
     return nodus_error(NODUS_ERROR_FILE, "it is damaged or of an unusual kind (%s)", reason ? reason : "no reason known");
 }
 
@@ -88,21 +88,6 @@ NodusStatus stb_decode(const uint8_t *data, size_t size, size_t most_pixels, Pic
     return status;
 }
 
-/* Appends a frame to the picture. */
-static NodusStatus add_frame(Picture *out, const uint8_t *frame, size_t most_pixels)
-{
-    const size_t pixels = (size_t)out->width * out->height, frames = (size_t)out->frames + 1;
-    if (frames > most_pixels / pixels)
-        return nodus_error(NODUS_ERROR_FILE, "its %zu or more frames of %d x %d have more than %zu million pixels", frames,
-                           out->width, out->height, most_pixels / 1000000);
-    uint8_t *grown = memory_grow(out->rgba, frames, pixels * 4);
-    if (!grown) return status_memory();
-    memcpy(grown + (frames - 1) * pixels * 4, frame, pixels * 4);
-    out->rgba = grown;
-    out->frames = (int)frames;
-    return NULL;
-}
-
 static NodusStatus read_frames(stbi__context *stream, stbi__gif *gif, size_t most_pixels, Picture *out)
 {
     for (;;) {
@@ -112,7 +97,7 @@ static NodusStatus read_frames(stbi__context *stream, stbi__gif *gif, size_t mos
         const uint8_t *frame = stbi__gif_load_next(stream, gif, &channels, 4, before_last);
         if (frame == (const uint8_t *)stream) return out->frames ? NULL : nodus_error(NODUS_ERROR_FILE, "it has no frames");
         if (!frame) return out->frames ? NULL : stb_error(); /* a cut animation still shows its whole frames, as in browsers */
-        NODUS_TRY(add_frame(out, frame, most_pixels));
+        NODUS_TRY(picture_add_frame(out, frame, most_pixels));
     }
 }
 

@@ -21,6 +21,7 @@ typedef struct Png {
     uint8_t *out; /* writing: what there is */
     size_t used, room;
     bool out_of_memory;
+    int orientation; /* reading: EXIF's, where it comes before the pixels */
     char message[128];
 } Png;
 
@@ -106,7 +107,11 @@ static bool read_pixels(Png *self, Picture *out)
 {
     if (setjmp(png_jmpbuf(self->png))) return false;
     png_set_keep_unknown_chunks(self->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1); /* texts, profiles: not for pixels */
+    png_set_keep_unknown_chunks(self->png, PNG_HANDLE_CHUNK_AS_DEFAULT, (png_const_bytep) "eXIf", 1);
     png_read_info(self->png, self->info);
+    png_bytep exif;
+    png_uint_32 exif_size;
+    if (png_get_eXIf_1(self->png, self->info, &exif_size, &exif)) self->orientation = picture_orientation(exif, exif_size);
     const int type = png_get_color_type(self->png, self->info);
     const bool grey16 = type == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(self->png, self->info) == 16;
     /* A colour key of grey or RGB pictures is no mask to Pillow, which the reference reads with; a palette's transparency is. */
@@ -138,7 +143,7 @@ NodusStatus png_decode(const uint8_t *data, size_t size, size_t most_pixels, Pic
     const bool done = reader_open(&self) && read_pixels(&self, out) && !self.out_of_memory;
     NodusStatus status = done ? NULL : png_status(&self);
     png_destroy_read_struct(&self.png, &self.info, NULL);
-    return status;
+    return status ? status : picture_turn(out, self.orientation);
 }
 
 /* ---- Writing --------------------------------------------------------------------------------------------------------- */

@@ -12,19 +12,20 @@
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
 #include "engine/formats/json.h"
+#include "engine/formats/weights_file.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-enum { LENGTH_BYTES = 8, HEADER_LIMIT = 100 * 1000 * 1000, SAMPLE_PAGES = 64, SAMPLE_BYTES = 4096 };
+enum { LENGTH_BYTES = 8, HEADER_LIMIT = 100 * 1000 * 1000 };
 
 static const struct {
     const char *name;
     int dtype;
 } dtype_names[] = {
     {"F32", DTYPE_F32}, {"F16", DTYPE_F16}, {"BF16", DTYPE_BF16}, {"F64", DTYPE_F64}, {"I8", DTYPE_I8},
-    {"U8", DTYPE_U8},   {"I16", DTYPE_I16}, {"I32", DTYPE_I32},   {"I64", DTYPE_I64}, {"BOOL", DTYPE_U8},
+    {"U8", DTYPE_U8},   {"I16", DTYPE_I16}, {"I32", DTYPE_I32},   {"I64", DTYPE_I64}, {"F8_E4M3", DTYPE_F8_E4M3},
+    {"F8_E5M2", DTYPE_F8_E5M2}, {"BOOL", DTYPE_U8},
 };
 enum { DTYPE_NAMES = sizeof dtype_names / sizeof *dtype_names };
 
@@ -56,10 +57,6 @@ static NodusStatus read_dtype(const cJSON *item, Entry *entry)
             entry->dtype = dtype_names[i].dtype;
             return NULL;
         }
-    if (!strncmp(name, "F8_", 3))
-        return nodus_error(NODUS_ERROR_MISSING,
-                           "tensor '%.200s': is stored as %.20s; reading 8-bit floats comes with step 3, use an F16 file",
-                           entry->name, name);
     return entry_error(entry->name, "its dtype '%.20s' is not one that nodus knows", name);
 }
 
@@ -223,19 +220,7 @@ static NodusStatus read_tree(const Reader *reader, const cJSON *root)
     return status;
 }
 
-static Hash128 sample_identity(NodusHash *hash, const uint8_t *header, size_t header_size, const uint8_t *data, size_t size)
-{
-    nodus_hash_u64(hash, size);
-    nodus_hash_bytes(hash, header, header_size);
-    const bool whole = size <= (size_t)SAMPLE_PAGES * SAMPLE_BYTES;
-    if (whole) nodus_hash_bytes(hash, data, size);
-    const size_t last = whole ? 0 : size - SAMPLE_BYTES, steps = SAMPLE_PAGES - 1;
-    for (size_t i = 0; i <= steps && !whole; i++)
-        nodus_hash_bytes(hash, data + last / steps * i + last % steps * i / steps, SAMPLE_BYTES);
-    return hash_value(hash);
-}
-
-static NodusStatus read_header(const uint8_t *data, size_t size, bool mapped, WeightSet *into)
+NodusStatus safetensors_read(const uint8_t *data, size_t size, bool mapped, WeightSet *into)
 {
     uint64_t length = 0;
     if (size < LENGTH_BYTES) return nodus_error(NODUS_ERROR_FILE, "it has %zu bytes: too short for a safetensors file", size);
@@ -249,68 +234,19 @@ static NodusStatus read_header(const uint8_t *data, size_t size, bool mapped, We
             "its header of %" PRIu64 " bytes is longer than the file: the file is cut off, copy or download it again", length);
     const uint8_t *header = data + LENGTH_BYTES;
     const Reader reader = {header + length, size - LENGTH_BYTES - length, mapped, into};
-    NodusHash *hash = hash_new();
-    if (!hash) return status_memory();
     Json *json = NULL;
     NodusStatus status = json_parse((const char *)header, length, &json);
     if (status) nodus_error_prefix(status, "its header");
     else status = read_tree(&reader, json_root(json));
-    if (!status) weights_set_identity(into, sample_identity(hash, header, length, reader.data, reader.size));
+    if (!status) status = weights_file_identify(into, header, length, reader.data, reader.size);
     json_free(json);
-    hash_free(hash);
     return status;
 }
 
 NodusStatus safetensors_parse(const char *name, const uint8_t *data, size_t size, WeightSet *into)
 {
-    NodusStatus status = read_header(data, size, false, into);
+    NodusStatus status = safetensors_read(data, size, false, into);
     return status ? nodus_error_prefix(status, "'%s'", name) : NULL;
-}
-
-static void release_map(void *map)
-{
-    file_unmap(map);
-    memory_free(map);
-}
-
-/* Maps the file; the set owns the mapping. */
-static NodusStatus map_into(const char *path, WeightSet *set, FileMap **out)
-{
-    FileMap *map = memory_alloc(sizeof *map);
-    if (!map) return status_memory();
-    NodusStatus status = file_map(path, map);
-    if (status) memory_free(map);
-    else status = weights_own(set, release_map, map);
-    *out = map;
-    return status;
-}
-
-/* Samples could miss a change that touches few tensors, so a file's identity has its inode and times too. */
-static void stamp_identity(WeightSet *set, int descriptor)
-{
-    struct stat info;
-    struct { Hash128 sampled; uint64_t device, inode, modified, nanoseconds; } stamp;
-    if (fstat(descriptor, &info)) return;
-    memset(&stamp, 0, sizeof stamp);
-    stamp.sampled = weights_identity(set);
-    stamp.device = (uint64_t)info.st_dev;
-    stamp.inode = (uint64_t)info.st_ino;
-    stamp.modified = (uint64_t)info.st_mtim.tv_sec;
-    stamp.nanoseconds = (uint64_t)info.st_mtim.tv_nsec;
-    weights_set_identity(set, hash_of(&stamp, sizeof stamp));
-}
-
-NodusStatus safetensors_open(const char *path, WeightSet **out)
-{
-    WeightSet *set;
-    FileMap *map = NULL;
-    NODUS_TRY(weights_new(&set));
-    NodusStatus status = map_into(path, set, &map);
-    if (!status && (status = read_header(map->data, map->size, true, set))) nodus_error_prefix(status, "'%s'", path);
-    if (!status) stamp_identity(set, map->descriptor);
-    if (status) weights_unref(set);
-    else *out = set;
-    return status;
 }
 
 /* ---- Writing --------------------------------------------------------------------------------------------------------- */
@@ -352,13 +288,25 @@ static void put_header(Text *header, const SafetensorsItem *items, int count, co
     while (header->length % LENGTH_BYTES && !header->failed) text_char(header, ' '); /* the data begin aligned */
 }
 
+static NodusStatus write_item(FileWriter *file, const SafetensorsItem *item)
+{
+    const size_t bytes = item_bytes(item);
+    if (!item->make) return file_write(file, item->data, bytes);
+    void *made = memory_aligned(bytes);
+    if (!made) return status_memory();
+    NodusStatus status = item->make(item, made);
+    if (!status) status = file_write(file, made, bytes);
+    memory_free(made);
+    return status;
+}
+
 static NodusStatus write_all(FileWriter *file, const Text *header, const SafetensorsItem *items, int count)
 {
     uint8_t length[LENGTH_BYTES];
     for (int i = 0; i < LENGTH_BYTES; i++) length[i] = (uint8_t)(header->length >> 8 * i);
     NODUS_TRY(file_write(file, length, sizeof length));
     NODUS_TRY(file_write(file, header->data, header->length));
-    for (int i = 0; i < count; i++) NODUS_TRY(file_write(file, items[i].data, item_bytes(&items[i])));
+    for (int i = 0; i < count; i++) NODUS_TRY(write_item(file, &items[i]));
     return NULL;
 }
 

@@ -12,7 +12,16 @@ NodusStatus safetensors_open(const char *path, WeightSet **out);
 /* The same over memory that outlives the set (fuzzing, tests). `name` stands for the path in messages. */
 NodusStatus safetensors_parse(const char *name, const uint8_t *data, size_t size, WeightSet *into);
 
-typedef struct SafetensorsItem { const char *name; int dtype, rank; int64_t dim[VIEW_RANK]; const void *data; } SafetensorsItem;
+typedef struct SafetensorsItem SafetensorsItem;
+struct SafetensorsItem {
+    const char *name;
+    int dtype, rank;
+    int64_t dim[VIEW_RANK];
+    const void *data;                                             /* or NULL: */
+    NodusStatus (*make)(const SafetensorsItem *item, void *out);  /* makes the numbers when they are written */
+    const void *maker;                                            /* make's own */
+    int number;
+};
 typedef struct SafetensorsText { const char *key, *value; } SafetensorsText;
 /* Writes a file (through a temporary): items in the order given. */
 NodusStatus safetensors_write(const char *path, bool replace, bool *exists, const SafetensorsItem *items, int count, const SafetensorsText *metadata, int texts);

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -17,8 +18,10 @@
 
 enum { DEEPEST = 16 /* sub-folders */, MOST_FILES = 100000 };
 
-static const char *const weights[] = {".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft", NULL};
+static const char *const weights[] = {".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft", ".gguf", NULL};
 static const char *const yaml[] = {".yaml", NULL};
+static const char *const indexed[] = {".json", NULL}; /* of these folders those are listed and found that hold an INDEX */
+static const char INDEX[] = "model_index.json";
 static const char *const latents[] = {".latent", NULL};
 static const char *const pictures[] = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp",  ".tga",  ".ppm",
                                        ".pgm", ".pnm", ".psd",  ".hdr",  ".tif", ".tiff", ".avif", NULL};
@@ -48,6 +51,7 @@ static const FolderKind kinds[] = {
     {"unet", {"unet", "diffusion_models"}, weights},
     {"controlnet", {"controlnet", "t2i_adapter"}, weights},
     {"configs", {"configs"}, yaml},
+    {"diffusers", {"diffusers"}, indexed},
     {"classifiers", {"classifiers"}, NULL},
 };
 
@@ -228,13 +232,62 @@ static NodusStatus find_picture(const Folders *folders, char *name, char **path)
     return NULL;
 }
 
+/* A folder stands for the index in it. Takes `name`; NULL when out of memory. */
+static char *name_index(const FolderKind *kind, char *name)
+{
+    if (!kind || kind->endings != indexed) return name;
+    char *index = file_join(name, INDEX);
+    memory_free(name);
+    return index;
+}
+
+/* Tiny autoencoders are pairs of files of "vae_approx", and are named as if each were one file of "vae". */
+static const char *const pairs[] = {"taesd", "taesdxl", "taesd3", "taef1", NULL};
+
+static NodusStatus find_half(Folders *folders, const char *pair, const char *half, char **path)
+{
+    char name[64];
+    NodusStatus status = NULL;
+    *path = NULL;
+    for (const char *const *ending = weights; *ending && !*path && !status; ending++) {
+        snprintf(name, sizeof name, "%s_%s%s", pair, half, *ending);
+        status = folders_find(folders, "vae_approx", name, path);
+    }
+    return status;
+}
+
+/* The decoder's path; "taesd encoder" names the other half. Nothing unless both are there. */
+static NodusStatus find_pair(Folders *folders, const char *name, char **path)
+{
+    char *other = NULL;
+    const char *space = strchr(name, ' ');
+    char pair[16];
+    if (strlen(name) >= 32 || snprintf(pair, sizeof pair, "%.*s", space ? (int)(space - name) : 15, name) >= (int)sizeof pair) return NULL;
+    for (const char *const *known = pairs; *known; known++) {
+        if (strcmp(*known, pair) != 0) continue;
+        NODUS_TRY(find_half(folders, pair, "decoder", path));
+        NodusStatus status = *path ? find_half(folders, pair, "encoder", &other) : NULL;
+        if (!other || space) {
+            memory_free(*path);
+            *path = other;
+        } else {
+            memory_free(other);
+        }
+        return status;
+    }
+    return NULL;
+}
+
 NodusStatus folders_find(Folders *folders, const char *folder, const char *name, char **path)
 {
     *path = NULL;
     NodusStatus status = NULL;
+    if (!strcmp(folder, "vae")) NODUS_TRY(find_pair(folders, name, path));
+    if (*path) return NULL;
     char *clean = inside(name, &status);
     if (!clean) return status;
     const FolderKind *kind = kind_of(folder);
+    if (!(clean = name_index(kind, clean))) return status_memory();
     if (is_input(folder)) status = *folder == 'i' || has_ending(clean, latents) ? find_picture(folders, clean, path) : NULL;
     else status = find_extra(folders, folder, clean, path);
     for (int at = 0; kind && !*path && !status && at < place_count(kind, folders->roots) && has_ending(clean, kind->endings);
@@ -337,6 +390,22 @@ static NodusStatus list_places(const Folders *folders, const FolderKind *kind, i
     return NULL;
 }
 
+/* Of the files, the folders of those that are an index. */
+static void keep_indexed(FolderList *list)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        char *name = list->name[i], *last = strrchr(name, '/');
+        if (last && !strcmp(last + 1, INDEX)) {
+            *last = '\0';
+            list->name[kept++] = name;
+        } else {
+            memory_free(name);
+        }
+    }
+    list->count = kept;
+}
+
 NodusStatus folders_list(Folders *folders, const char *folder, FolderList *out)
 {
     *out = (FolderList){0};
@@ -344,6 +413,13 @@ NodusStatus folders_list(Folders *folders, const char *folder, FolderList *out)
     NodusStatus status = NULL;
     if (is_input(folder)) list_below(folders->input, "", *folder == 'i' ? pictures : latents, NULL, 0, out);
     if (kind) status = list_places(folders, kind, 0, folders->roots, out);
+    if (kind && kind->endings == indexed) keep_indexed(out);
+    for (const char *const *pair = pairs; *pair && !status && !strcmp(folder, "vae"); pair++) {
+        char *path = NULL;
+        status = find_pair(folders, *pair, &path);
+        if (path && !list_add(out, memory_text(*pair))) status = status_memory();
+        memory_free(path);
+    }
     pthread_mutex_lock(&folders->lock);
     for (size_t i = 0; i < folders->extras && !status; i++)
         if (!strcmp(folders->extra[i].folder, folder) && !list_add(out, memory_text(folders->extra[i].name)))

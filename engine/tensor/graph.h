@@ -51,8 +51,13 @@ OpRef op_embed(OpGraph *graph, OpRef ids, const char *name); /* the table is the
 OpRef op_silu(OpGraph *graph, OpRef x);
 OpRef op_gelu(OpGraph *graph, OpRef x);
 OpRef op_quick_gelu(OpGraph *graph, OpRef x);
+OpRef op_tanh(OpGraph *graph, OpRef x);
+OpRef op_leaky_relu(OpGraph *graph, OpRef x, float slope); /* 0: ReLU */
 OpRef op_add(OpGraph *graph, OpRef a, OpRef b); /* b's dimensions equal a's or are 1; a lower rank of b gets ones in front */
+OpRef op_affine(OpGraph *graph, OpRef x, float scale, float shift); /* x·scale + shift */
+OpRef op_sub(OpGraph *graph, OpRef a, OpRef b);
 OpRef op_mul(OpGraph *graph, OpRef a, OpRef b);
+OpRef op_div(OpGraph *graph, OpRef a, OpRef b);
 OpRef op_add_channels(OpGraph *graph, OpRef x, OpRef e); /* x [n, c, h, w] + e [n, c] */
 OpRef op_scores(OpGraph *graph, OpRef q, OpRef k, int heads, float scale);
 OpRef op_softmax(OpGraph *graph, OpRef x, bool causal);
@@ -60,6 +65,10 @@ OpRef op_values(OpGraph *graph, OpRef p, OpRef v, int heads);
 OpRef op_concat(OpGraph *graph, OpRef a, OpRef b, int axis);
 OpRef op_upsample(OpGraph *graph, OpRef x, int64_t height, int64_t width);
 OpRef op_sinusoid(OpGraph *graph, OpRef t, int width, float max_period);
+OpRef op_resize(OpGraph *graph, OpRef x, int64_t height, int64_t width, int filter); /* ResizeFilter */
+OpRef op_low_frequencies(OpGraph *graph, OpRef x, OpRef s); /* s [1] */
+OpRef op_mean_channels(OpGraph *graph, OpRef x);
+OpRef op_unit_range(OpGraph *graph, OpRef x);
 /* Views. */
 OpRef op_reshape(OpGraph *graph, OpRef x, int rank, const int64_t *dim);
 OpRef op_slice(OpGraph *graph, OpRef x, int axis, int64_t start, int64_t length);
@@ -72,10 +81,12 @@ double graph_flop(const OpGraph *graph);
 
 /* An injection point of a builder; a patch rewrites the refs (numerics.md §7). */
 typedef enum SiteKind { SITE_INPUT_BLOCK, SITE_INPUT_BLOCK_AFTER_SKIP, SITE_MIDDLE_BLOCK, SITE_OUTPUT_BLOCK, SITE_ATTENTION, SITE_ATTENTION_OUTPUT, SITE_MIDDLE_PATCH, SITE_EMB } SiteKind;
+enum { SITE_STAGE_INPUT, SITE_STAGE_MIDDLE, SITE_STAGE_OUTPUT };
 typedef struct NodusSite {
     int kind, stage, block, index, heads;
     int64_t height, width;
     OpRef h, skip, emb, q, k, v, context, probs, out;
+    int64_t latent_height, latent_width; /* of the network's input */
 } Site;
 /* The patches that a builder calls at its sites; none by default. graph_visit calls each one's `build` at a site. */
 void graph_set_patches(OpGraph *graph, const NodusPatchClass *const *classes, const void *const *selves, int count);

@@ -16,10 +16,13 @@ typedef union NodeAttrs {
     Conv2dFusedAttrs conv_fused;
     GroupNormAttrs group_norm;
     LayerNormAttrs layer_norm;
+    LeakyReluAttrs leaky;
+    AffineAttrs affine;
     AttentionAttrs attention;
     SoftmaxAttrs softmax;
     ConcatAttrs concat;
     SinusoidAttrs sinusoid;
+    ResizeAttrs resize;
     SliceAttrs slice;
     PermuteAttrs permute;
 } NodeAttrs;

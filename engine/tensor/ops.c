@@ -50,10 +50,8 @@ static bool ops_bias_fits(OpGraph *graph, const char *name, OpRef bias, int64_t 
     return false;
 }
 
-OpRef op_linear(OpGraph *graph, OpRef x, const char *name)
+static OpRef ops_linear(OpGraph *graph, OpRef x, const char *name, OpRef weight, OpRef bias)
 {
-    OpRef weight, bias;
-    ops_layer(graph, name, &weight, &bias);
     if (!ops_ready(graph, x, weight)) return OP_NONE;
     const Node *w = ops_node(graph, weight), *in = ops_node(graph, x);
     const bool matrix = w->rank == 2 || (w->rank == 4 && w->dim[2] == 1 && w->dim[3] == 1);
@@ -68,10 +66,8 @@ OpRef op_linear(OpGraph *graph, OpRef x, const char *name)
     return node_add(graph, &node);
 }
 
-OpRef op_conv2d(OpGraph *graph, OpRef x, const char *name, Conv2dAttrs conv)
+static OpRef ops_conv2d(OpGraph *graph, OpRef x, const char *name, OpRef weight, OpRef bias, Conv2dAttrs conv)
 {
-    OpRef weight, bias;
-    ops_layer(graph, name, &weight, &bias);
     if (!ops_ready(graph, x, weight)) return OP_NONE;
     const Node *w = ops_node(graph, weight), *in = ops_node(graph, x);
     char one[SHAPE_TEXT], two[SHAPE_TEXT];
@@ -88,6 +84,38 @@ OpRef op_conv2d(OpGraph *graph, OpRef x, const char *name, Conv2dAttrs conv)
     node.dim[2] = high / conv.stride + 1;
     node.dim[3] = wide / conv.stride + 1;
     return node_add(graph, &node);
+}
+
+/* y and the products that stand beside the layer's weight (derived.h): Σ up·(scale·(down·x)). `conv`: NULL for a matrix. */
+static OpRef ops_beside(OpGraph *graph, OpRef x, OpRef y, const char *name, const Conv2dAttrs *conv)
+{
+    bool found = true;
+    for (int i = 0; found && !graph->error; i++) {
+        graph_push(graph, "%s.lora.%d", name, i);
+        if ((found = graph_has(graph, "down"))) {
+            const OpRef down = op_weight(graph, "down"), scale = op_weight(graph, "scale"), up = op_weight(graph, "up");
+            OpRef h = conv ? ops_conv2d(graph, x, "down", down, OP_NONE, *conv) : ops_linear(graph, x, "down", down, OP_NONE);
+            h = op_mul(graph, h, scale);
+            h = conv ? ops_conv2d(graph, h, "up", up, OP_NONE, CONV_1X1) : ops_linear(graph, h, "up", up, OP_NONE);
+            y = op_add(graph, y, h);
+        }
+        graph_pop(graph);
+    }
+    return y;
+}
+
+OpRef op_linear(OpGraph *graph, OpRef x, const char *name)
+{
+    OpRef weight, bias;
+    ops_layer(graph, name, &weight, &bias);
+    return ops_beside(graph, x, ops_linear(graph, x, name, weight, bias), name, NULL);
+}
+
+OpRef op_conv2d(OpGraph *graph, OpRef x, const char *name, Conv2dAttrs conv)
+{
+    OpRef weight, bias;
+    ops_layer(graph, name, &weight, &bias);
+    return ops_beside(graph, x, ops_conv2d(graph, x, name, weight, bias, conv), name, &conv);
 }
 
 /* scale and shift of a norm over `width` numbers */
@@ -153,6 +181,24 @@ OpRef op_silu(OpGraph *graph, OpRef x) { return ops_unary(graph, OP_SILU, x); }
 OpRef op_gelu(OpGraph *graph, OpRef x) { return ops_unary(graph, OP_GELU, x); }
 OpRef op_quick_gelu(OpGraph *graph, OpRef x) { return ops_unary(graph, OP_QUICK_GELU, x); }
 
+OpRef op_tanh(OpGraph *graph, OpRef x) { return ops_unary(graph, OP_TANH, x); }
+
+OpRef op_leaky_relu(OpGraph *graph, OpRef x, float slope)
+{
+    if (!ops_ready(graph, x, x)) return OP_NONE;
+    Node node = ops_like(graph, OP_LEAKY_RELU, 1, &x);
+    node.attrs.leaky = (LeakyReluAttrs){slope};
+    return node_add(graph, &node);
+}
+
+OpRef op_affine(OpGraph *graph, OpRef x, float scale, float shift)
+{
+    if (!ops_ready(graph, x, x)) return OP_NONE;
+    Node node = ops_like(graph, OP_AFFINE, 1, &x);
+    node.attrs.affine = (AffineAttrs){scale, shift};
+    return node_add(graph, &node);
+}
+
 static OpRef ops_binary(OpGraph *graph, int kind, const char *what, OpRef a, OpRef b)
 {
     if (!ops_ready(graph, a, b)) return OP_NONE;
@@ -175,7 +221,9 @@ static OpRef ops_binary(OpGraph *graph, int kind, const char *what, OpRef a, OpR
 }
 
 OpRef op_add(OpGraph *graph, OpRef a, OpRef b) { return ops_binary(graph, OP_ADD, "add", a, b); }
+OpRef op_sub(OpGraph *graph, OpRef a, OpRef b) { return ops_binary(graph, OP_SUB, "sub", a, b); }
 OpRef op_mul(OpGraph *graph, OpRef a, OpRef b) { return ops_binary(graph, OP_MUL, "mul", a, b); }
+OpRef op_div(OpGraph *graph, OpRef a, OpRef b) { return ops_binary(graph, OP_DIV, "div", a, b); }
 
 OpRef op_add_channels(OpGraph *graph, OpRef x, OpRef e)
 {
@@ -259,6 +307,48 @@ OpRef op_upsample(OpGraph *graph, OpRef x, int64_t height, int64_t width)
     node.dim[2] = height;
     node.dim[3] = width;
     return node_add(graph, &node);
+}
+
+OpRef op_resize(OpGraph *graph, OpRef x, int64_t height, int64_t width, int filter)
+{
+    if (!ops_ready(graph, x, x)) return OP_NONE;
+    Node node = ops_like(graph, OP_RESIZE, 1, &x);
+    if (node.rank != 4 || height < 1 || width < 1) {
+        graph_fail(graph, "resize: to %lld x %lld", (long long)height, (long long)width);
+        return OP_NONE;
+    }
+    node.dim[2] = height;
+    node.dim[3] = width;
+    node.attrs.resize = (ResizeAttrs){filter};
+    return node_add(graph, &node);
+}
+
+OpRef op_low_frequencies(OpGraph *graph, OpRef x, OpRef s)
+{
+    if (!ops_ready(graph, x, s)) return OP_NONE;
+    if (ops_node(graph, x)->rank != 4 || ops_node(graph, s)->rank != 1 || ops_node(graph, s)->dim[0] != 1) {
+        ops_fail_shape(graph, "low frequencies", x, s);
+        return OP_NONE;
+    }
+    const Node node = ops_like(graph, OP_LOW_FREQUENCIES, 2, (OpRef[]){x, s});
+    return node_add(graph, &node);
+}
+
+OpRef op_mean_channels(OpGraph *graph, OpRef x)
+{
+    if (!ops_ready(graph, x, x)) return OP_NONE;
+    Node node = ops_like(graph, OP_MEAN_CHANNELS, 1, &x);
+    if (node.rank < 2) {
+        graph_fail(graph, "a mean over the channels of what has none");
+        return OP_NONE;
+    }
+    node.dim[1] = 1;
+    return node_add(graph, &node);
+}
+
+OpRef op_unit_range(OpGraph *graph, OpRef x)
+{
+    return ops_unary(graph, OP_UNIT_RANGE, x);
 }
 
 OpRef op_sinusoid(OpGraph *graph, OpRef t, int width, float max_period)

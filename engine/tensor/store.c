@@ -1,6 +1,6 @@
 /* store.c: packed weights, made when first pinned and kept under the budget.
  *
- * One idea: the key is (set, weight, packing, device), nothing of the plan; so another resolution or batch finds everything packed. A weight that
+ * One idea: the key is (content of the weight, packing, device), nothing of the plan; so another resolution or batch finds everything packed. A weight that
  * needs no packing is passed on as it lies in the file. After packing, the file's pages are given back: they come again if they are needed. */
 #include <pthread.h>
 #include <string.h>
@@ -98,20 +98,20 @@ void weight_store_free(WeightStore *store)
 /* Whole pages inside the array go back to the file. */
 static void store_drop_pages(const Weight *weight)
 {
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t first = ((uintptr_t)weight->data + page - 1) & ~(page - 1), last = ((uintptr_t)weight->data + weight->bytes) & ~(page - 1);
-    if (weight->mapped && last > first) madvise((void *)first, last - first, MADV_DONTNEED); /* advice: it may fail */
+    const WeightSource *source = weight->source;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), data = (uintptr_t)(source ? source->pages : weight->data);
+    const uintptr_t first = (data + page - 1) & ~(page - 1), last = (data + (source ? source->page_bytes : weight->bytes)) & ~(page - 1);
+    if (weight->mapped && data && last > first) madvise((void *)first, last - first, MADV_DONTNEED); /* advice: it may fail */
 }
 
-static Hash128 store_key(const WeightSet *set, const Weight *weight, const Device *device, uint32_t packing)
+static Hash128 store_key(const WeightSet *set, int index, const Device *device, uint32_t packing)
 {
-    struct { Hash128 set, name, device; uint64_t packing, round; } key;
+    struct { Hash128 weight, device; uint64_t packing, round; } key;
     memset(&key, 0, sizeof key);
-    key.set = weights_identity(set);
-    key.name = hash_of(weight->name, strlen(weight->name));
+    key.weight = weights_identity_at(set, index);
     key.device = device->identity;
     key.packing = packing;
-    key.round = weight->round_f16;
+    key.round = weights_at(set, index)->round_f16;
     return hash_of(&key, sizeof key);
 }
 
@@ -127,11 +127,18 @@ static View store_view(const Weight *weight, const void *data, int dtype)
     return view;
 }
 
+/* Whether the device reads the weight as it lies in the file. */
+static bool store_passes_on(const Weight *weight, uint32_t packing)
+{
+    return !packing && !weight->round_f16 && !weight->source;
+}
+
 /* What the device packs has the weight's own dtype, or f16 where it is marked round_f16. 0: it is read as it lies in the file. */
 static size_t store_bytes(const Weight *weight, Device *device, const Op *op, int input, uint32_t packing)
 {
     const size_t count = weight->bytes / dtype_size(weight->dtype);
-    if (!packing) return weight->round_f16 ? count * sizeof(uint16_t) : 0;
+    if (store_passes_on(weight, packing)) return 0;
+    if (!packing) return weight->round_f16 ? count * sizeof(uint16_t) : weight->bytes;
     const View view = store_view(weight, weight->data, weight->round_f16 ? DTYPE_F16 : weight->dtype);
     return device->backend->pack(device->handle, op, input, &view, NULL);
 }
@@ -140,19 +147,21 @@ static size_t store_bytes(const Weight *weight, Device *device, const Op *op, in
 static NodusStatus store_pack(const Weight *weight, Device *device, const Op *op, int input, uint32_t packing, void *to)
 {
     NodusStatus status = NULL;
+    const void *data = NULL;
+    void *copy = NULL;
     if (!packing) {
-        status = weights_round(weight, to);
+        status = weight->round_f16 ? weights_round(weight, to) : weight->source->read(weight->source, weight, to);
     } else if (weight->round_f16) {
-        uint16_t *half = memory_aligned(weight->bytes / dtype_size(weight->dtype) * sizeof *half);
-        if (!half) return status_memory();
-        const View view = store_view(weight, half, DTYPE_F16);
-        status = weights_round(weight, half);
-        if (!status) device->backend->pack(device->handle, op, input, &view, to);
-        memory_free(half);
+        data = copy = memory_aligned(weight->bytes / dtype_size(weight->dtype) * sizeof(uint16_t));
+        status = copy ? weights_round(weight, copy) : status_memory();
     } else {
-        const View view = store_view(weight, weight->data, weight->dtype);
+        status = weights_borrow(weight, &data, &copy);
+    }
+    if (packing && !status) {
+        const View view = store_view(weight, data, weight->round_f16 ? DTYPE_F16 : weight->dtype);
         device->backend->pack(device->handle, op, input, &view, to);
     }
+    memory_free(copy);
     store_drop_pages(weight);
     return status;
 }
@@ -178,9 +187,9 @@ bool weights_are_packed(WeightStore *store, const WeightSet *set, int index, Dev
 {
     const Weight *weight = weights_at(set, index);
     const uint32_t packing = device->backend->packing(device->handle, op, input);
-    if (!packing && !weight->round_f16) return true;
+    if (store_passes_on(weight, packing)) return true;
     pthread_mutex_lock(&store->lock);
-    const bool found = store_find(store, store_key(set, weight, device, packing)) != NULL;
+    const bool found = store_find(store, store_key(set, index, device, packing)) != NULL;
     pthread_mutex_unlock(&store->lock);
     return found;
 }
@@ -234,11 +243,11 @@ NodusStatus weights_pin(WeightStore *store, WeightSet *set, int index, Device *d
 {
     const Weight *weight = weights_at(set, index);
     const uint32_t packing = device->backend->packing(device->handle, op, input);
-    if (!packing && !weight->round_f16) {
+    if (store_passes_on(weight, packing)) {
         *packed = weight->data;
         return NULL;
     }
-    const Hash128 key = store_key(set, weight, device, packing);
+    const Hash128 key = store_key(set, index, device, packing);
     pthread_mutex_lock(&store->lock);
     Packed *found = store_find(store, key);
     if (found && budget_pin(store->budget, found->entry)) {

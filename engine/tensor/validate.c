@@ -5,7 +5,7 @@ static const char *validate_node(const OpGraph *graph, size_t id, GraphStage sta
 {
     const Node *node = &graph->nodes[id];
     if (node->rank > VIEW_RANK || node->inputs > OP_INPUTS) return "too many dimensions or inputs";
-    if (node->kind == OP_LINCOMB || (node->kind >= OP_AFFINE && node->kind <= OP_RESIZE)) return "an eager op in a network";
+    if (node->kind == OP_LINCOMB || (node->kind > OP_AFFINE && node->kind < OP_RESIZE)) return "an eager op in a network";
     if (node->kind >= OP_LINEAR_FUSED && node->kind < OP_COUNT && stage < STAGE_FUSED) return "a fused op from a builder";
     for (int k = 0; k < node->inputs; k++) {
         if (node->in[k] >= (int32_t)id) return "reads what comes later";

@@ -105,6 +105,27 @@ NodusStatus weights_add(WeightSet *set, const char *name, int dtype, int rank, c
     return NULL;
 }
 
+NodusStatus weights_add_source(WeightSet *set, const char *name, int dtype, int rank, const int64_t *dim, const WeightSource *source)
+{
+    size_t bytes;
+    if (!dims_bytes(dtype, rank, dim, &bytes)) return nodus_error(NODUS_ERROR_FILE, "tensor \"%s\": its shape is larger than any memory", name);
+    NODUS_TRY(weights_add(set, name, dtype, rank, dim, NULL, bytes, true));
+    set->items[set->count - 1].source = source;
+    return NULL;
+}
+
+NodusStatus weights_add_like(WeightSet *set, const char *name, int rank, const int64_t *dim, const WeightSet *from, int index)
+{
+    const Weight *weight = &from->items[index];
+    if (!rank) rank = weight->rank, dim = weight->dim;
+    NODUS_TRY(weights_add(set, name, weight->dtype, rank, dim, weight->data, weight->bytes, weight->mapped));
+    Weight *added = &set->items[set->count - 1];
+    added->round_f16 = weight->round_f16;
+    added->source = weight->source;
+    added->identity = weights_identity_at(from, index);
+    return NULL;
+}
+
 NodusStatus weights_own(WeightSet *set, void (*release)(void *owner), void *owner)
 {
     if (!memory_reserve((void **)&set->owners, &set->owner_capacity, set->owner_count, sizeof *set->owners)) {
@@ -126,6 +147,14 @@ NodusStatus weights_add_metadata(WeightSet *set, const char *key, const char *va
 
 void weights_set_identity(WeightSet *set, Hash128 identity) { set->identity = identity; }
 Hash128 weights_identity(const WeightSet *set) { return set->identity; }
+
+Hash128 weights_identity_at(const WeightSet *set, int index)
+{
+    const Weight *weight = &set->items[index];
+    if (weight->identity.low || weight->identity.high) return weight->identity;
+    const struct { Hash128 set, name; } key = {set->identity, hash_of(weight->name, strlen(weight->name))};
+    return hash_of(&key, sizeof key);
+}
 
 void weights_round_f16(WeightSet *set, const char *prefix)
 {
@@ -161,12 +190,33 @@ static View weights_view(int dtype, int64_t count, void *data)
     return (View){.dtype = (uint8_t)dtype, .rank = 1, .place = PLACE_MEMORY, .dim = {count}, .stride = {1}, .data = data};
 }
 
+NodusStatus weights_borrow(const Weight *weight, const void **data, void **copy)
+{
+    *copy = NULL;
+    *data = weight->data;
+    if (!weight->source) return NULL;
+    *copy = memory_aligned(weight->bytes);
+    if (!*copy) return status_memory();
+    NodusStatus status = weight->source->read(weight->source, weight, *copy);
+    *data = *copy;
+    if (!status) return NULL;
+    memory_free(*copy);
+    *copy = NULL;
+    return nodus_error_prefix(status, "tensor '%s'", weight->name);
+}
+
 /* Through the reference back end's copy, which knows every pair of dtypes. */
-static NodusStatus weights_convert(const Weight *weight, int dtype, void *out)
+NodusStatus weights_convert(const Weight *weight, int dtype, void *out)
 {
     const int64_t count = (int64_t)(weight->bytes / dtype_size(weight->dtype));
-    View from = weights_view(weight->dtype, count, (void *)(uintptr_t)weight->data), to = weights_view(dtype, count, out);
-    return status_of_fault(backend_ref.copy(NULL, &to, &from), "conversion of a weight");
+    const void *data;
+    void *copy;
+    if (weight->source && weight->dtype == dtype) return weight->source->read(weight->source, weight, out);
+    NODUS_TRY(weights_borrow(weight, &data, &copy));
+    View from = weights_view(weight->dtype, count, (void *)(uintptr_t)data), to = weights_view(dtype, count, out);
+    NodusStatus status = status_of_fault(backend_ref.copy(NULL, &to, &from), "conversion of a weight");
+    memory_free(copy);
+    return status;
 }
 
 NodusStatus weights_round(const Weight *weight, uint16_t *out)

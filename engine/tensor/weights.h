@@ -8,15 +8,26 @@
 #include "engine/base/hash.h"
 #include "engine/tensor/device.h"
 
+typedef struct WeightSource WeightSource;
 typedef struct Weight {
     const char *name;
     uint8_t dtype, rank;
     int64_t dim[VIEW_RANK];
-    const void *data;  /* contiguous, in host memory */
-    size_t bytes;
-    bool mapped;       /* pages of `data` may be dropped: they come back from the file */
+    const void *data;  /* contiguous, in host memory; NULL where there is a source */
+    size_t bytes;      /* of all numbers in `dtype` */
+    bool mapped;       /* takes no memory of its own: pages of `data` may be dropped, they come back from the file */
     bool round_f16;    /* computed as if stored in f16 (text encoders, numerics.md §13) */
+    const WeightSource *source; /* or NULL */
+    Hash128 identity; /* of its content, where it came from another set (weights_add_like); else 0: that of the set and its name */
 } Weight;
+
+/* What makes a weight's numbers when they are asked for: unpacks blocks of a quantised file, gathers a transposed array, adds up
+ * patches. Embedded in the maker's own struct. */
+struct WeightSource {
+    NodusStatus (*read)(const WeightSource *source, const Weight *weight, void *out); /* all of them, in weight->dtype; from any thread */
+    const void *pages; /* the mapped memory it reads, which may be dropped afterwards; or NULL */
+    size_t page_bytes;
+};
 
 /* A state dict. Reference-counted; immutable after it was filled. */
 typedef struct WeightSet WeightSet;
@@ -26,11 +37,16 @@ void weights_unref(WeightSet *set); /* NULL is allowed */
 /* While filling: adds an array (name copied; a duplicate name is an error); hands over what keeps the memory alive (when weights_own
  * fails for lack of memory, the owner has been released). */
 NodusStatus weights_add(WeightSet *set, const char *name, int dtype, int rank, const int64_t *dim, const void *data, size_t bytes, bool mapped);
+NodusStatus weights_add_source(WeightSet *set, const char *name, int dtype, int rank, const int64_t *dim, const WeightSource *source); /* stays the caller's */
+/* The numbers of weight `index` of `from`, which the set must keep alive, under a name of its own and, unless rank is 0, other dimensions. The packed
+ * form is shared too. */
+NodusStatus weights_add_like(WeightSet *set, const char *name, int rank, const int64_t *dim, const WeightSet *from, int index);
 NodusStatus weights_own(WeightSet *set, void (*release)(void *owner), void *owner);
 NodusStatus weights_add_metadata(WeightSet *set, const char *key, const char *value);
 /* Content identity of the set (file hash), for signatures and packed keys; set once while filling. */
 void weights_set_identity(WeightSet *set, Hash128 identity);
 Hash128 weights_identity(const WeightSet *set);
+Hash128 weights_identity_at(const WeightSet *set, int index); /* of one weight's content */
 /* Marks all f32, bf16 and f64 weights under a prefix as round_f16. */
 void weights_round_f16(WeightSet *set, const char *prefix);
 
@@ -40,6 +56,8 @@ int weights_find(const WeightSet *set, const char *name);                /* inde
 const Weight *weights_get(const WeightSet *set, const char *name);       /* NULL when absent */
 const char *weights_metadata(const WeightSet *set, const char *key);     /* NULL when absent */
 
+/* A weight's numbers in its own dtype: `*data` is where they lie, or a copy when they had to be made; free `*copy` with memory_free. */
+NodusStatus weights_borrow(const Weight *weight, const void **data, void **copy);
 /* Reads a weight as f32 values (rounded through f16 where marked): for eager use of small tensors. */
 NodusStatus weights_read_f32(const Weight *weight, float *out);
 

@@ -1,6 +1,7 @@
-/* weights_round.h: a weight's values rounded to f16, for files of this room. */
+/* weights_round.h: a weight's values in another type. */
 #ifndef TENSOR_WEIGHTS_ROUND_H
 #define TENSOR_WEIGHTS_ROUND_H
 #include "engine/tensor/weights.h"
-NodusStatus weights_round(const Weight *weight, uint16_t *out);
+NodusStatus weights_convert(const Weight *weight, int dtype, void *out);
+NodusStatus weights_round(const Weight *weight, uint16_t *out); /* to f16 */
 #endif

@@ -31,6 +31,8 @@ typedef struct NodusSampling {
     NodusStatus (*step_done)(void *context, int step, const NodusTensor *x, const NodusTensor *denoised);
     /* The sigma at a place in the model's sampling: 0 the start, 1 the end. */
     float (*percent_sigma)(void *context, double percent);
+    /* Unit noise of any shape: draws on behind the noise that the sampling began with. */
+    NodusStatus (*draw)(void *context, int rank, const int64_t *dim, NodusTensor **out);
 } NodusSampling;
 
 /* `x`: the noised latent at sigmas[0]. `out`: the latent at the last sigma, on the scratch list. */

@@ -81,6 +81,8 @@ typedef enum NodusDtype {
     NODUS_I16,
     NODUS_I32,
     NODUS_I64,
+    NODUS_F8_E4M3, /* storage only: 8-bit floats without infinity, and with */
+    NODUS_F8_E5M2,
     NODUS_DTYPE_COUNT
 } NodusDtype;
 
@@ -164,7 +166,16 @@ typedef struct NodusPatchClass {
     void (*end)(void *run_state);
     NodusStatus (*bind)(const void *self, void *run_state, float sigma, NodusBindings *bindings);
     NodusStatus (*guide)(const void *self, void *run_state, NodusGuidance *guidance);
+    /* Where only a part of a picture is repainted: changes the mask [b, 1, h, w] (1 = repaint) of one step. `left`: how much of the
+     * sampling is still to come, by the model's timesteps: 1 at its start, 0 at its end. */
+    NodusStatus (*mask)(const void *self, NodusMath *math, float left, const NodusTensor *mask, NodusTensor **out);
+    /* A further list of conditionings that `guide` may have evaluated, or NULL. */
+    const void *(*conditioning)(const void *self);
+    uint32_t flags;
 } NodusPatchClass;
+enum { /* NodusPatchClass.flags */
+    NODUS_PATCH_NEEDS_UNCOND = 1 /* the unconditional prediction is made even at a guidance of 1 */
+};
 
 #ifdef __cplusplus
 }

@@ -141,6 +141,12 @@ static bool is_weight_dtype(int dtype)
     return dtype == DTYPE_F32 || dtype == DTYPE_F16 || dtype == DTYPE_BF16;
 }
 
+/* Types that no kernel reads: packing makes them packed_dtype. */
+static bool is_packed_dtype(int dtype)
+{
+    return dtype == DTYPE_F64 || dtype == DTYPE_F8_E4M3 || dtype == DTYPE_F8_E5M2;
+}
+
 /* Input numbers from `first_weight` on are weights of their own dtype; the others are f32. */
 static int first_weight(int kind)
 {
@@ -179,8 +185,8 @@ static uint32_t packing_of(const CpuKernels *kernels, const Op *op, int input)
 {
     const View *weight = &op->in[input];
     if (!is_weight(op->kind, input) || weight->place == PLACE_NONE) return 0;
-    if (!is_weight_dtype(weight->dtype) && weight->dtype != DTYPE_F64) return 0;
-    if (input != 1 || !is_product(op->kind)) return weight->dtype == DTYPE_F64 ? PACK_WIDENED : 0;
+    if (!is_weight_dtype(weight->dtype) && !is_packed_dtype(weight->dtype)) return 0;
+    if (input != 1 || !is_product(op->kind)) return is_packed_dtype(weight->dtype) ? PACK_WIDENED : 0;
     int64_t taps = 1;
     for (int i = 2; i < weight->rank; i++) taps *= weight->dim[i];
     if (taps > kernels->panel.depth) return 0;
@@ -193,19 +199,22 @@ static uint32_t cpu_packing(void *device, const Op *op, int input)
     return cpu->kernels ? packing_of(cpu->kernels, op, input) : backend_ref.packing(cpu->ref, op, input);
 }
 
-static size_t widen_weight(const View *weight, float *to)
+static size_t convert_weight(const View *weight, void *to)
 {
     size_t count = 1;
+    View out = *weight;
     for (int i = 0; i < weight->rank; i++) count *= (size_t)weight->dim[i];
-    for (size_t i = 0; to && i < count; i++) to[i] = (float)((const double *)weight->data)[i];
-    return count * sizeof *to;
+    out.dtype = (uint8_t)packed_dtype(weight->dtype);
+    out.data = to;
+    if (to) backend_ref.copy(NULL, &out, weight);
+    return count * dtype_size(out.dtype);
 }
 
 static size_t cpu_pack(void *device, const Op *op, int input, const View *weight, void *to)
 {
     const CpuDevice *cpu = device;
     const uint32_t packing = cpu->kernels ? packing_of(cpu->kernels, op, input) : 0;
-    if (packing == PACK_WIDENED) return widen_weight(weight, to);
+    if (packing == PACK_WIDENED) return convert_weight(weight, to);
     if (packing == 0) return backend_ref.pack(cpu->ref, op, input, weight, to);
     if (to) pack_weight(&cpu->kernels->panel, weight, packing == PACK_TWO_HALVES, to);
     return packed_bytes(&cpu->kernels->panel, weight, packing == PACK_TWO_HALVES);
@@ -222,7 +231,7 @@ static bool has_usual_types(const Op *op)
         if (op->kind == OP_EMBED && i == 0) {
             if (view->dtype != DTYPE_I32) return false;
         } else if (is_weight(op->kind, i)) {
-            const bool widened = view->place == PLACE_WEIGHT && view->dtype == DTYPE_F64; /* packed as f32 */
+            const bool widened = view->place == PLACE_WEIGHT && is_packed_dtype(view->dtype);
             if (!is_weight_dtype(view->dtype) && !widened) return false;
         } else if (view->dtype != DTYPE_F32) {
             return false;

@@ -54,7 +54,7 @@ typedef struct PackedShape {
     int64_t channels, taps, chunk, halves, panels /* of one half */,
         row_panel /* elements of a full panel: channels·taps·columns */;
     int64_t half; /* elements of one half */
-    int dtype;    /* of the stored elements: f64 becomes f32 */
+    int dtype;    /* of the stored elements: packed_dtype */
 } PackedShape;
 
 PackedShape packed_shape(const PanelShape *panel, const View *weight, bool two_halves);
@@ -62,6 +62,6 @@ PackedShape packed_shape(const PanelShape *panel, const View *weight, bool two_h
 int64_t packed_columns(const PanelShape *panel, const PackedShape *shape, int64_t p);
 void pack_weight(const PanelShape *panel, const View *weight, bool two_halves, void *to);
 size_t packed_bytes(const PanelShape *panel, const View *weight, bool two_halves);
-int packed_dtype(int dtype); /* f16 and bf16 stay, everything else becomes f32 */
+int packed_dtype(int dtype); /* f16 and bf16 stay, 8-bit floats become f16, everything else f32 */
 
 #endif

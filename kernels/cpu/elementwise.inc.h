@@ -36,6 +36,7 @@ static void elementwise_row(const Elementwise *e, const float *const *x, float *
 {
     const AffineAttrs *affine = e->attributes;
     const ClampAttrs *clamp = e->attributes;
+    const LeakyReluAttrs *leaky = e->attributes;
     switch (e->kind) {
     case OP_SILU:
         EACH_VECTOR(v_swish(a, 1.0f));
@@ -43,6 +44,8 @@ static void elementwise_row(const Elementwise *e, const float *const *x, float *
         EACH_VECTOR(v_gelu(a));
     case OP_QUICK_GELU:
         EACH_VECTOR(v_swish(a, 1.702f));
+    case OP_LEAKY_RELU:
+        EACH_VECTOR(v_if_negative(a, v_mul(a, v_set(leaky->slope)), a));
     case OP_ADD:
         EACH_VECTOR(v_add(a, B));
     case OP_SUB:

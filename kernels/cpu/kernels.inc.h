@@ -40,6 +40,7 @@ const CpuKernels KERNELS = {
             [OP_SILU] = {elementwise_run, elementwise_fits, NULL},
             [OP_GELU] = {elementwise_run, elementwise_fits, NULL},
             [OP_QUICK_GELU] = {elementwise_run, elementwise_fits, NULL},
+            [OP_LEAKY_RELU] = {elementwise_run, elementwise_fits, NULL},
             [OP_ADD] = {elementwise_run, elementwise_fits, NULL},
             [OP_SUB] = {elementwise_run, elementwise_fits, NULL},
             [OP_MUL] = {elementwise_run, elementwise_fits, NULL},

@@ -2,7 +2,8 @@
  *
  * One idea: a matrix product reads, for a few columns at a time, one row after another; so the columns are cut into panels and a
  * panel is stored row by row. Rows are (chunk of input channels, tap, channel): what convolutions of one tile need lies together.
- * Elements keep their stored type; a kernel widens a piece of a panel just before it multiplies with it. */
+ * Elements keep their stored type, but for two: f64 becomes f32, and an 8-bit float the f16 of equal value; a kernel widens a piece of a
+ * panel just before it multiplies with it. */
 #include <emmintrin.h>
 #include <string.h>
 #include "kernels/cpu/cpu.h"
@@ -10,7 +11,21 @@
 
 int packed_dtype(int dtype)
 {
+    if (dtype == DTYPE_F8_E4M3 || dtype == DTYPE_F8_E5M2) return DTYPE_F16;
     return dtype == DTYPE_F16 || dtype == DTYPE_BF16 ? dtype : DTYPE_F32;
+}
+
+/* 8-bit floats as f16. A subnormal of e4m3 is normal there: its leading bit becomes the hidden one. */
+static uint16_t half_of_e4m3(uint8_t byte)
+{
+    static const uint16_t subnormal[8] = {0, 0x1800, 0x1C00, 0x1E00, 0x2000, 0x2100, 0x2200, 0x2300};
+    const unsigned size = byte & 127u, sign = (byte & 128u) << 8;
+    return (uint16_t)(sign | (size == 127 ? 0x7E00 : size < 8 ? subnormal[size] : (size << 7) + (8u << 10)));
+}
+
+static uint16_t half_of_e5m2(uint8_t byte)
+{
+    return (uint16_t)(byte << 8);
 }
 
 PackedShape packed_shape(const PanelShape *panel, const View *weight, bool two_halves)
@@ -57,19 +72,21 @@ static int64_t row_of(const PackedShape *shape, int64_t k, int64_t length)
 }
 
 /* Numbers k … end − 1 of a chunk whose first number in the file is `first`, one by one, for each kind of element. */
-#define DEFINE_PACK_SLOWLY(name, From, To)                                                        \
+#define DEFINE_PACK_SLOWLY(name, From, To, convert)                                                \
     static void name(const Strip *s, int64_t first, int64_t k, int64_t end, int64_t length)       \
     {                                                                                             \
         const From *from = (const From *)s->from + first;                                         \
         const int64_t step = s->shape->channels * s->shape->taps;                                 \
         for (; k < end; k++) {                                                                    \
             To *to = (To *)s->to + first * s->columns + row_of(s->shape, k, length) * s->columns; \
-            for (int64_t j = 0; j < s->count; j++) to[j] = (To)from[j * step + k];                \
+            for (int64_t j = 0; j < s->count; j++) to[j] = (To)convert(from[j * step + k]);       \
         }                                                                                         \
     }
-DEFINE_PACK_SLOWLY(pack_slowly_16, uint16_t, uint16_t)
-DEFINE_PACK_SLOWLY(pack_slowly_32, float, float)
-DEFINE_PACK_SLOWLY(pack_slowly_64, double, float)
+DEFINE_PACK_SLOWLY(pack_slowly_16, uint16_t, uint16_t, )
+DEFINE_PACK_SLOWLY(pack_slowly_32, float, float, )
+DEFINE_PACK_SLOWLY(pack_slowly_64, double, float, )
+DEFINE_PACK_SLOWLY(pack_slowly_e4m3, uint8_t, uint16_t, half_of_e4m3)
+DEFINE_PACK_SLOWLY(pack_slowly_e5m2, uint8_t, uint16_t, half_of_e5m2)
 
 /* Eight registers of eight: rows become columns. */
 static void transpose_8x8(__m128i *r)
@@ -111,7 +128,9 @@ static void pack_eight_16(const Strip *s, int64_t first, int64_t length)
 static void pack_strip(const Strip *s, int from_dtype, int64_t first, int64_t length)
 {
     const int64_t end = length * s->shape->taps;
-    if (s->shape->dtype != DTYPE_F32 && s->count == 8) pack_eight_16(s, first, length);
+    if (from_dtype == DTYPE_F8_E4M3) pack_slowly_e4m3(s, first, 0, end, length);
+    else if (from_dtype == DTYPE_F8_E5M2) pack_slowly_e5m2(s, first, 0, end, length);
+    else if (s->shape->dtype != DTYPE_F32 && s->count == 8) pack_eight_16(s, first, length);
     else if (s->shape->dtype != DTYPE_F32) pack_slowly_16(s, first, 0, end, length);
     else if (from_dtype == DTYPE_F64) pack_slowly_64(s, first, 0, end, length);
     else pack_slowly_32(s, first, 0, end, length);

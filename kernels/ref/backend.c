@@ -7,7 +7,7 @@
 #include "kernels/ref/ref.h"
 
 static const RefKernel *const tables[] = {ref_attention, ref_conv, ref_eager,     ref_linear,
-                                          ref_move,      ref_norm, ref_pointwise, ref_resize};
+                                          ref_move,      ref_norm, ref_pointwise, ref_resize, ref_spectrum};
 
 static const size_t attribute_bytes[OP_COUNT] = {
 #define ATTRIBUTE_BYTES(id, inputs, attrs, tolerance) [OP_##id] = sizeof(attrs),

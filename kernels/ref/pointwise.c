@@ -41,6 +41,22 @@ static Fault pointwise_quick_gelu(const Op *op)
     return activate_all(op, ACTIVATION_QUICK_GELU);
 }
 
+static Fault pointwise_each(const Op *op)
+{
+    const LeakyReluAttrs *leaky = op->attributes;
+    const View *x = &op->in[0], *y = &op->out;
+    const int64_t rows = ref_row_count(y), length = ref_row_length(y), xs = ref_row_stride(x), ys = ref_row_stride(y);
+    for (int64_t r = 0; r < rows; r++) {
+        const float *from = ref_row(x, r);
+        float *to = ref_row(y, r);
+        for (int64_t i = 0; i < length; i++) {
+            const float value = from[i * xs];
+            to[i * ys] = op->kind == OP_TANH ? (float)tanh(value) : value > 0 ? value : value * leaky->slope;
+        }
+    }
+    return FAULT_NONE;
+}
+
 static float combine(int kind, float a, float b)
 {
     switch (kind) {
@@ -68,6 +84,8 @@ const RefKernel ref_pointwise[] = {
     {OP_SILU, pointwise_silu},
     {OP_GELU, pointwise_gelu},
     {OP_QUICK_GELU, pointwise_quick_gelu},
+    {OP_TANH, pointwise_each},
+    {OP_LEAKY_RELU, pointwise_each},
     {OP_ADD, pointwise_arithmetic},
     {OP_SUB, pointwise_arithmetic},
     {OP_MUL, pointwise_arithmetic},

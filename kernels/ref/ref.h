@@ -15,7 +15,7 @@ typedef struct RefKernel {
 } RefKernel;
 
 extern const RefKernel ref_attention[], ref_conv[], ref_eager[], ref_linear[], ref_move[], ref_norm[], ref_pointwise[],
-    ref_resize[];
+    ref_resize[], ref_spectrum[];
 
 /* ---- view.c: walking over views ---- */
 

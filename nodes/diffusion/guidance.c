@@ -1,11 +1,11 @@
-/* guidance.c: from conditionings to one denoised prediction, and the sampling around it (numerics.md §5).
+/* guidance.c: the driver of a sampling (numerics.md §5): noise, start, the calls of the sampler, end.
  *
- * One idea: every entry of the two conditionings is an item of a batch, so that one call of the network sees the noisy latent
- * once an entry: [uncond, cond]. Texts of different lengths share a call if repeating them to a common length is cheap. Then the
- * predictions of a side are averaged, and guidance is D = U + (C − U)·cfg. Texts, plans and batches are made once a sampling. */
+ * One idea: a sampler knows nothing of networks; what it calls is made of parts that know nothing of samplers: conds.c asks the
+ * network, combine.c makes one prediction of its answers, inpaint.c keeps what is not to be repainted. */
 #include "nodes/diffusion/guidance.h"
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
+#include "nodes/diffusion/combine.h"
 #include "nodes/diffusion/inpaint.h"
 #include "nodes/diffusion/latent_preview.h"
 #include "nodes/diffusion/noise.h"
@@ -13,284 +13,128 @@
 #include <math.h>
 #include <string.h>
 
-enum { NEGATIVE, POSITIVE, SIDES };
-enum { REPEAT_LIMIT = 4 /* how often a text may be repeated to share a call */ };
-
-typedef struct Entry {
-    const NodusTensor *text; /* [1, t, d] */
-    int side;
-    int group; /* −1: in none yet */
-} Entry;
-
-/* Entries that share a call of the network. */
-typedef struct Group {
-    int64_t entries, tokens;
-    NodusTensor *context; /* [entries·batch, tokens, d] */
-    Plan *plan;
-} Group;
-
 typedef struct Guide {
     NodusCall *call;
     NodusMath *math;
     const SampleRequest *request;
-    int64_t batch, height, width;
-    Entry *entry;
-    Group *group;
-    int entries, groups, side_entries[SIDES];
-    Generator step_noise;
-    Brownian *path; /* the step noise of samplers that follow one path; made at the first request */
+    const Model *model;
+    Conds *conds;
+    PatchRun *patch;         /* those of the model */
+    int patches, patch_list; /* patch_list: see Guidance */
+    NodusTensor *latent;     /* the start without noise, as the model scales it */
+    NodusTensor *last;       /* the latest prediction; kept if it is wanted */
+    bool keeps_last;
+    Generator noise, step_noise; /* the initial noise, and what goes on behind it; noise of the steps */
+    Brownian *path;              /* the step noise of samplers that follow one path; made at the first request */
     Inpaint inpaint;
 } Guide;
 
-/* ---- Batches ------------------------------------------------------------------------------------------------------- */
+/* ---- Guidance ------------------------------------------------------------------------------------------------------ */
 
-static int64_t tokens_of(const Entry *entry)
+static unsigned wanted_lists(const Guide *guide)
 {
-    return nodus_tensor_dim(entry->text, 1);
+    const bool uncond =
+        guide->request->sampler->flags & NODUS_SAMPLER_NEEDS_UNCOND || combine_needs_uncond(guide->patch, guide->patches);
+    return guider_lists(guide->request->guider, uncond);
 }
 
-static int64_t common_multiple(int64_t a, int64_t b)
+static NodusStatus guide_conds(Guide *guide)
 {
-    int64_t x = a, y = b;
-    while (y) {
-        const int64_t rest = x % y;
-        x = y;
-        y = rest;
-    }
-    return a / x * b;
+    CondsSetup setup = {.call = guide->call, .latent = guide->latent, .mask = guide->inpaint.mask};
+    guider_setup(guide->request->guider, &setup);
+    guide->patch_list = setup.lists;
+    NODUS_TRY(combine_setup(guide->patch, guide->patches, &setup));
+    return conds_open(&setup, &guide->conds);
 }
 
-static NodusStatus guide_add(Guide *guide, const Conditioning *conditioning, int side, const char *input)
+/* A sampler may enlarge its latent on the way: areas and masks are laid out anew. */
+static NodusStatus guide_fit(Guide *guide, const NodusTensor *x)
 {
-    const int width = guide->request->model->unet.context_width;
-    for (int i = conditioning->count - 1; i >= 0; i--) {
-        const NodusTensor *text = conditioning->cond[i].text;
-        if (nodus_tensor_dim(text, 2) != width)
-            return nodus_input_error(guide->call, input,
-                                     "its texts are %d wide, the model hears %d: are text encoder and model of two families?",
-                                     (int)nodus_tensor_dim(text, 2), width);
-        guide->entry[guide->entries++] = (Entry){text, side, -1};
-    }
-    guide->side_entries[side] = conditioning->count;
-    return NULL;
-}
-
-/* Guidance of 1 is the positive prediction alone, so the other side need not be asked. */
-static bool wants_negative(const SampleRequest *request)
-{
-    return fabs(request->cfg - 1) > 1e-9 * fmax(fabs(request->cfg), 1) || (request->sampler->flags & NODUS_SAMPLER_NEEDS_UNCOND);
-}
-
-static NodusStatus guide_entries(Guide *guide)
-{
-    const SampleRequest *request = guide->request;
-    const size_t most = (size_t)request->positive->count + (size_t)request->negative->count;
-    guide->entry = nodus_alloc(guide->call, (most + 1) * sizeof *guide->entry);
-    guide->group = nodus_alloc(guide->call, (most + 1) * sizeof *guide->group);
-    if (!guide->entry || !guide->group) return status_memory();
-    if (wants_negative(request)) NODUS_TRY(guide_add(guide, request->negative, NEGATIVE, "negative"));
-    return guide_add(guide, request->positive, POSITIVE, "positive");
-}
-
-/* Puts every entry into a group: the last one left opens it, whoever fits joins. */
-static void guide_group(Guide *guide)
-{
-    for (int last = guide->entries - 1; last >= 0; last--) {
-        if (guide->entry[last].group >= 0) continue;
-        Group *group = &guide->group[guide->groups];
-        const int64_t first = tokens_of(&guide->entry[last]);
-        group->tokens = first;
-        for (int i = 0; i <= last; i++) {
-            const int64_t tokens = tokens_of(&guide->entry[i]);
-            if (guide->entry[i].group >= 0 || common_multiple(first, tokens) / (first < tokens ? first : tokens) > REPEAT_LIMIT)
-                continue;
-            guide->entry[i].group = guide->groups;
-            group->tokens = common_multiple(group->tokens, tokens);
-            group->entries++;
-        }
-        guide->groups++;
-    }
-}
-
-/* A text, repeated to `tokens` tokens and once an item of the batch. */
-static NodusStatus guide_text(const Guide *guide, const NodusTensor *text, int64_t tokens, NodusTensor **out)
-{
-    const int64_t times = tokens / nodus_tensor_dim(text, 1);
-    const NodusTensor **same = nodus_alloc(guide->call, (size_t)times * sizeof *same);
-    NodusTensor *longer;
-    if (!same) return status_memory();
-    for (int64_t i = 0; i < times; i++) same[i] = text;
-    NODUS_TRY(nodus_tensor_concat(guide->math, &longer, 1, (int)times, same));
-    return nodus_tensor_repeat(guide->math, out, longer, guide->batch);
-}
-
-static NodusStatus guide_context(const Guide *guide, int index)
-{
-    Group *group = &guide->group[index];
-    NodusTensor **texts = nodus_alloc(guide->call, (size_t)group->entries * sizeof(NodusTensor *));
-    int count = 0;
-    if (!texts) return status_memory();
-    for (int i = 0; i < guide->entries; i++)
-        if (guide->entry[i].group == index) NODUS_TRY(guide_text(guide, guide->entry[i].text, group->tokens, &texts[count++]));
-    return nodus_tensor_concat(guide->math, &group->context, 0, count, (const NodusTensor *const *)texts);
-}
-
-/* ---- The network --------------------------------------------------------------------------------------------------- */
-
-typedef struct Shape {
-    const UnetConfig *unet;
-    int64_t batch, height, width, tokens;
-} Shape;
-
-static NodusStatus guide_build(void *context, OpGraph *graph)
-{
-    const Shape *shape = context;
-    unet_build(graph, shape->unet, shape->batch, shape->height, shape->width, shape->tokens);
-    return NULL;
-}
-
-NodusStatus guidance_plan(NodusMath *math, WeightSet *weights, const UnetConfig *unet, int64_t items, int64_t height,
-                          int64_t width, int64_t tokens, Plan **out)
-{
-    Shape shape = {unet, items, height, width, tokens};
-    NodusHash *hash;
-    NODUS_TRY(plan_key_begin(math, weights, "unet", &hash));
-    nodus_hash_text(hash, unet->prefix);
-    nodus_hash_u64(hash, (uint64_t)items);
-    nodus_hash_u64(hash, (uint64_t)height);
-    nodus_hash_u64(hash, (uint64_t)width);
-    nodus_hash_u64(hash, (uint64_t)tokens);
-    return plan_get(math, plan_key_end(hash), weights, guide_build, &shape, out);
-}
-
-static NodusStatus guide_plan(const Guide *guide, Group *group)
-{
-    const Model *model = guide->request->model;
-    return guidance_plan(guide->math, model->weights, &model->unet, group->entries * guide->batch, guide->height, guide->width,
-                         group->tokens, &group->plan);
-}
-
-/* The network's answers to a whole group: [entries·batch, c, h, w]. */
-static NodusStatus guide_run(const Guide *guide, const Group *group, const NodusTensor *x, float sigma, NodusTensor **out)
-{
-    const ModelSampling *sampling = &guide->request->model->sampling;
-    NodusMath *math = guide->math;
-    const int64_t items = group->entries * guide->batch;
-    NodusTensor *scaled, *input, *timesteps;
-    Bindings bindings = {0};
-    NODUS_TRY(nodus_tensor_affine(math, &scaled, x, model_sampling_input_scale(sampling, sigma), 0));
-    NODUS_TRY(nodus_tensor_repeat(math, &input, scaled, items));
-    NODUS_TRY(nodus_tensor_fill(math, &timesteps, 1, &items, model_sampling_timestep(sampling, sigma)));
-    bindings_input(&bindings, "x", input);
-    bindings_input(&bindings, "timesteps", timesteps);
-    bindings_input(&bindings, "context", group->context);
-    bindings_output(&bindings, "out", out);
-    NODUS_TRY(plan_run(math, group->plan, &bindings));
-    nodus_tensor_release(math, scaled);
-    nodus_tensor_release(math, input);
-    nodus_tensor_release(math, timesteps);
-    return NULL;
-}
-
-/* *sum += x; takes x. */
-static NodusStatus guide_sum(NodusMath *math, NodusTensor **sum, NodusTensor *x)
-{
-    NodusTensor *before = *sum;
-    *sum = x;
-    if (!before) return NULL;
-    NODUS_TRY(nodus_tensor_add(math, sum, before, x));
-    nodus_tensor_release(math, before);
-    nodus_tensor_release(math, x);
-    return NULL;
-}
-
-/* Adds the predictions of a group's entries to the sums of their sides. */
-static NodusStatus guide_collect(const Guide *guide, int index, const NodusTensor *x, const NodusTensor *answers, float sigma,
-                                 NodusTensor *sum[SIDES])
-{
-    NodusMath *math = guide->math;
-    int64_t at = 0;
-    for (int i = 0; i < guide->entries; i++) {
-        if (guide->entry[i].group != index) continue;
-        NodusTensor *answer, *denoised;
-        NODUS_TRY(nodus_tensor_slice(math, &answer, answers, 0, at, guide->batch));
-        NODUS_TRY(model_sampling_denoised(&guide->request->model->sampling, math, x, answer, sigma, &denoised));
-        nodus_tensor_release(math, answer);
-        NODUS_TRY(guide_sum(math, &sum[guide->entry[i].side], denoised));
-        at += guide->batch;
-    }
-    return NULL;
-}
-
-static NodusStatus guide_zeros(const Guide *guide, NodusTensor **out)
-{
-    const int64_t dim[] = {guide->batch, guide->request->model->unet.in_channels, guide->height, guide->width};
-    return nodus_tensor_fill(guide->math, out, 4, dim, 0);
-}
-
-/* The mean of a side's predictions; 0 where nothing was asked. */
-static NodusStatus guide_mean(const Guide *guide, int side, NodusTensor **sum)
-{
-    NodusTensor *before = *sum;
-    if (!before) return guide_zeros(guide, sum);
-    if (guide->side_entries[side] == 1) return NULL;
-    NODUS_TRY(nodus_tensor_affine(guide->math, sum, before, 1.0f / (float)guide->side_entries[side], 0));
+    const int64_t height = nodus_tensor_dim(x, 2), width = nodus_tensor_dim(x, 3);
+    NodusTensor *before = guide->latent;
+    if (nodus_tensor_dim(before, 2) == height && nodus_tensor_dim(before, 3) == width) return NULL;
+    NODUS_TRY(nodus_tensor_resize(guide->math, &guide->latent, before, height, width, NODUS_BILINEAR));
     nodus_tensor_release(guide->math, before);
-    return NULL;
+    conds_close(guide->conds);
+    guide->conds = NULL;
+    return guide_conds(guide);
+}
+
+/* The guided prediction from x; `uncond`, if it is wanted, is the negative one. */
+static NodusStatus guide_predict(Guide *guide, const NodusTensor *x, float sigma, NodusTensor **denoised, NodusTensor **uncond)
+{
+    NODUS_TRY(guide_fit(guide, x));
+    Guidance step = {
+        .math = guide->math,
+        .model = guide->model,
+        .x = x,
+        .sigma = sigma,
+        .conds = guide->conds,
+        .patch = guide->patch,
+        .patches = guide->patches,
+        .patch_list = guide->patch_list,
+        .uncond_list = GUIDER_NEGATIVE,
+    };
+    return guider_predict(guide->request->guider, wanted_lists(guide), &step, denoised, uncond);
 }
 
 /* ---- What the sampler calls ---------------------------------------------------------------------------------------- */
 
-static NodusStatus guide_predict(const Guide *guide, const NodusTensor *x, float sigma, NodusTensor **denoised,
-                                 NodusTensor **uncond)
+/* How much of the sampling is still to come, by timesteps. */
+static float guide_left(const Guide *guide, float sigma)
 {
-    NodusMath *math = guide->math;
-    NodusTensor *side[SIDES] = {NULL}, *answers, *difference;
-    for (int i = 0; i < guide->groups; i++) {
-        NODUS_TRY(guide_run(guide, &guide->group[i], x, sigma, &answers));
-        NODUS_TRY(guide_collect(guide, i, x, answers, sigma, side));
-        nodus_tensor_release(math, answers);
+    const SampleRequest *request = guide->request;
+    const ModelSampling *sampling = &guide->model->sampling;
+    const float lowest = model_sampling_levels(sampling).sigma_min, last = request->sigmas[request->sigma_count - 1];
+    const float end = model_sampling_timestep(sampling, last > lowest ? last : lowest);
+    const float start = model_sampling_timestep(sampling, request->sigmas[0]);
+    return start == end ? 0 : (model_sampling_timestep(sampling, sigma) - end) / (start - end);
+}
+
+/* The mask of a step, as patches want it; `own` is true when it is not the one of the sampling. */
+static NodusStatus guide_mask(const Guide *guide, float sigma, Inpaint *step, bool *own)
+{
+    *step = guide->inpaint;
+    *own = false;
+    for (int i = 0; i < guide->patches; i++) {
+        const PatchRun *run = &guide->patch[i];
+        NodusTensor *before = step->mask;
+        if (!run->class->mask) continue;
+        NODUS_TRY(run->class->mask(run->self, guide->math, guide_left(guide, sigma), before, &step->mask));
+        if (*own) nodus_tensor_release(guide->math, before);
+        *own = true;
     }
-    NODUS_TRY(guide_mean(guide, POSITIVE, &side[POSITIVE]));
-    if (!wants_negative(guide->request) && !uncond) {
-        *denoised = side[POSITIVE];
-        return NULL;
-    }
-    NODUS_TRY(guide_mean(guide, NEGATIVE, &side[NEGATIVE]));
-    const float parts[] = {1, (float)guide->request->cfg};
-    NODUS_TRY(nodus_tensor_sub(math, &difference, side[POSITIVE], side[NEGATIVE]));
-    NODUS_TRY(nodus_tensor_lincomb(math, denoised, 2, parts, (const NodusTensor *[]){side[NEGATIVE], difference}));
-    nodus_tensor_release(math, difference);
-    nodus_tensor_release(math, side[POSITIVE]);
-    if (uncond) *uncond = side[NEGATIVE];
-    else nodus_tensor_release(math, side[NEGATIVE]);
-    return NULL;
+    return *own ? nodus_tensor_affine(guide->math, &step->keep, step->mask, -1, 1) : NULL;
 }
 
 static NodusStatus guide_denoise(void *context, const NodusTensor *x, float sigma, NodusTensor **denoised, NodusTensor **uncond)
 {
-    const Guide *guide = context;
+    Guide *guide = context;
     NodusTensor *seen;
+    Inpaint step;
+    bool own;
     if (!guide->inpaint.mask) return guide_predict(guide, x, sigma, denoised, uncond);
-    NODUS_TRY(inpaint_before(&guide->inpaint, guide->math, &guide->request->model->sampling, x, sigma, &seen));
+    NODUS_TRY(guide_mask(guide, sigma, &step, &own));
+    NODUS_TRY(inpaint_before(&step, guide->math, &guide->model->sampling, x, sigma, &seen));
     NODUS_TRY(guide_predict(guide, seen, sigma, denoised, uncond));
     nodus_tensor_release(guide->math, seen);
-    return inpaint_after(&guide->inpaint, guide->math, denoised);
+    NODUS_TRY(inpaint_after(&step, guide->math, denoised));
+    if (!own) return NULL;
+    nodus_tensor_release(guide->math, step.mask);
+    nodus_tensor_release(guide->math, step.keep);
+    return NULL;
 }
 
 /* Normal numbers for a whole latent from a generator. */
-static NodusStatus guide_draw(const Guide *guide, Generator *generator, NodusTensor **out)
+static NodusStatus guide_numbers(const Guide *guide, Generator *generator, NodusTensor **out)
 {
-    const NodusTensor *like = guide->request->latent->samples;
-    int64_t dim[NODUS_MAX_RANK];
-    for (int i = 0; i < nodus_tensor_rank(like); i++) dim[i] = nodus_tensor_dim(like, i);
-    const size_t count = (size_t)nodus_tensor_count(like);
-    float *numbers = memory_array(count, sizeof *numbers);
-    if (!numbers) return status_memory();
-    generator_normal(generator, numbers, count);
-    NodusStatus status = nodus_tensor_from_f32(guide->math, out, nodus_tensor_rank(like), dim, numbers);
-    memory_free(numbers);
-    return status;
+    return noise_draw(generator, guide->math, guide->request->latent->samples, NULL, out);
+}
+
+static NodusStatus guide_draw(void *context, int rank, const int64_t *dim, NodusTensor **out)
+{
+    Guide *guide = context;
+    return noise_normal(&guide->noise, guide->math, rank, dim, out);
 }
 
 static NodusStatus guide_noise(void *context, float from, float to, NodusTensor **out)
@@ -298,7 +142,7 @@ static NodusStatus guide_noise(void *context, float from, float to, NodusTensor 
     Guide *guide = context;
     const SampleRequest *request = guide->request;
     const NodusTensor *like = request->latent->samples;
-    if (!(request->sampler->flags & NODUS_SAMPLER_BROWNIAN)) return guide_draw(guide, &guide->step_noise, out);
+    if (!(request->sampler->flags & NODUS_SAMPLER_BROWNIAN)) return guide_numbers(guide, &guide->step_noise, out);
     if (!guide->path)
         NODUS_TRY(brownian_of_sigmas(request->seed, request->sigmas, request->sigma_count, (size_t)nodus_tensor_count(like),
                                      &guide->path));
@@ -308,22 +152,25 @@ static NodusStatus guide_noise(void *context, float from, float to, NodusTensor 
 static float guide_percent_sigma(void *context, double percent)
 {
     const Guide *guide = context;
-    return (float)model_sampling_percent(&guide->request->model->sampling, percent);
+    return (float)model_sampling_percent(&guide->model->sampling, percent);
 }
 
 static NodusStatus guide_add_noise(void *context, const NodusTensor *x, const NodusTensor *noise, float sigma, NodusTensor **out)
 {
     const Guide *guide = context;
-    return model_sampling_add_noise(&guide->request->model->sampling, guide->math, x, noise, sigma, false, out);
+    return model_sampling_add_noise(&guide->model->sampling, guide->math, x, noise, sigma, false, out);
 }
 
 static NodusStatus guide_step_done(void *context, int step, const NodusTensor *x, const NodusTensor *denoised)
 {
     (void)x;
-    const Guide *guide = context;
+    Guide *guide = context;
     NodusTensor *picture = NULL;
-    if (nodus_option(guide->call, "previews"))
-        NODUS_TRY(latent_preview(guide->math, guide->request->model->family, denoised, &picture));
+    if (guide->keeps_last) {
+        nodus_tensor_release(guide->math, guide->last);
+        NODUS_TRY(nodus_tensor_affine(guide->math, &guide->last, denoised, 1, 0));
+    }
+    if (nodus_option(guide->call, "previews")) NODUS_TRY(latent_preview(guide->math, guide->model->family, denoised, &picture));
     NodusStatus status = nodus_progress(guide->call, step + 1, guide->request->sigma_count - 1, picture);
     if (picture) nodus_tensor_release(guide->math, picture);
     return status;
@@ -334,7 +181,7 @@ static NodusStatus guide_step_done(void *context, int step, const NodusTensor *x
 static NodusStatus guide_check(const Guide *guide)
 {
     const Latent *latent = guide->request->latent;
-    const int channels = guide->request->model->unet.in_channels;
+    const int channels = guide->model->unet.out_channels;
     if (nodus_tensor_rank(latent->samples) != 4 || nodus_tensor_dim(latent->samples, 1) != channels)
         return nodus_input_error(guide->call, "latent_image",
                                  "the latent has %d channels, the model wants %d: are they of two families?",
@@ -342,58 +189,79 @@ static NodusStatus guide_check(const Guide *guide)
     return NULL;
 }
 
-static NodusStatus guide_prepare(Guide *guide)
+static NodusStatus guide_patches(Guide *guide)
+{
+    const Model *model = guide->model;
+    guide->patch = nodus_alloc(guide->call, ((size_t)model->patch_count + 1) * sizeof *guide->patch);
+    if (!guide->patch) return status_memory();
+    for (int i = 0; i < model->patch_count; i++) {
+        PatchRun *run = &guide->patch[i];
+        *run = (PatchRun){model->patches[i].class, model->patches[i].self, NULL};
+        if (run->class->begin) NODUS_TRY(run->class->begin(run->self, &run->state));
+        guide->patches++;
+    }
+    return NULL;
+}
+
+/* The work ahead, for the ETA. All plans are made, so what cannot work fails before the first step. */
+static NodusStatus guide_expect(const Guide *guide)
 {
     const SampleRequest *request = guide->request;
     const int steps = request->sigma_count - 1;
-    double flop = 0;
-    NODUS_TRY(guide_check(guide));
-    NODUS_TRY(guide_entries(guide));
-    guide_group(guide);
-    for (int i = 0; i < guide->groups; i++) {
-        NODUS_TRY(guide_context(guide, i));
-        NODUS_TRY(guide_plan(guide, &guide->group[i]));
-        flop += plan_flop(guide->group[i].plan);
+    double flop = 0, step;
+    for (int i = 0; i < steps; i++) {
+        const bool twice = request->sampler->flags & NODUS_SAMPLER_TWO_CALLS && i + 1 < steps;
+        NODUS_TRY(conds_flop(guide->conds, wanted_lists(guide), request->sigmas[i], guide->patch, guide->patches, &step));
+        flop += twice ? 2 * step : step;
     }
-    const char *compat = nodus_option(guide->call, "noise_compat");
-    generator_seed(&guide->step_noise, request->seed + (compat && !strcmp(compat, "next")));
-    return nodus_expect(guide->call, "unet f32",
-                        flop * (request->sampler->flags & NODUS_SAMPLER_TWO_CALLS ? 2 * steps - 1 : steps));
+    return nodus_expect(guide->call, "unet f32", flop);
 }
 
 /* The mask that came with the latent. DDIM alone noises the known region with other noise than the start. */
-static NodusStatus guide_inpaint(Guide *guide, NodusTensor *latent, NodusTensor *noise)
+static NodusStatus guide_inpaint(Guide *guide, NodusTensor *noise)
 {
     const SampleRequest *request = guide->request;
     if (!strcmp(request->sampler->name, "ddim")) {
         Generator generator;
         generator_seed(&generator, request->seed + 1);
-        NODUS_TRY(guide_draw(guide, &generator, &noise));
+        NODUS_TRY(guide_numbers(guide, &generator, &noise));
     }
-    return inpaint_open(&guide->inpaint, guide->math, request->latent->noise_mask, latent, noise);
+    return inpaint_open(&guide->inpaint, guide->math, request->latent->noise_mask, guide->latent, noise);
 }
 
 /* The start: the latent as the model scales it, noised to the first sigma. */
 static NodusStatus guide_start(Guide *guide, NodusTensor **x)
 {
     const SampleRequest *request = guide->request;
-    const ModelSampling *sampling = &request->model->sampling;
+    const Model *model = guide->model;
     const NodusTensor *samples = request->latent->samples;
-    const float first = request->sigmas[0], highest = sampling->sigma[MODEL_SAMPLING_STEPS - 1];
-    const bool max_denoise = first > highest || highest - first <= 1e-5f * highest;
-    NodusTensor *latent, *noise;
-    NODUS_TRY(nodus_tensor_affine(guide->math, &latent, samples, request->model->latent_scale, 0));
-    if (request->add_noise) NODUS_TRY(noise_initial(guide->math, request->seed, samples, request->latent->batch_index, &noise));
-    else NODUS_TRY(guide_zeros(guide, &noise));
-    NODUS_TRY(model_sampling_add_noise(sampling, guide->math, latent, noise, first, max_denoise, x));
-    if (request->latent->noise_mask) return guide_inpaint(guide, latent, noise);
-    nodus_tensor_release(guide->math, latent);
+    const float first = request->sigmas[0];
+    NodusTensor *noise;
+    generator_seed(&guide->noise, request->seed);
+    NODUS_TRY(latent_format_in(guide->math, model->latent_scale, model->latent_format, samples, &guide->latent));
+    if (request->add_noise) NODUS_TRY(noise_draw(&guide->noise, guide->math, samples, request->latent->batch_index, &noise));
+    else NODUS_TRY(nodus_tensor_affine(guide->math, &noise, samples, 0, 0));
+    NODUS_TRY(model_sampling_add_noise(&model->sampling, guide->math, guide->latent, noise, first,
+                                       model_sampling_max_denoise(&model->sampling, first), x));
+    if (request->latent->noise_mask) return guide_inpaint(guide, noise);
     nodus_tensor_release(guide->math, noise);
     return NULL;
 }
 
-static NodusStatus guide_sample(Guide *guide, NodusTensor **out)
+static NodusStatus guide_prepare(Guide *guide, NodusTensor **x)
 {
+    const char *compat = nodus_option(guide->call, "noise_compat");
+    generator_seed(&guide->step_noise, guide->request->seed + (compat && !strcmp(compat, "next")));
+    NODUS_TRY(guide_check(guide));
+    NODUS_TRY(guide_patches(guide));
+    NODUS_TRY(guide_start(guide, x));
+    NODUS_TRY(guide_conds(guide));
+    return guide_expect(guide);
+}
+
+static NodusStatus guide_sample(Guide *guide, NodusTensor **out, NodusTensor **denoised)
+{
+    const Model *model = guide->model;
     const SampleRequest *request = guide->request;
     const NodusSampling sampling = {
         .struct_size = sizeof sampling,
@@ -402,33 +270,37 @@ static NodusStatus guide_sample(Guide *guide, NodusTensor **out)
         .seed = request->seed,
         .sigmas = request->sigmas,
         .steps = request->sigma_count - 1,
+        .flow = model_sampling_is_flow(&model->sampling),
         .denoise = guide_denoise,
         .noise = guide_noise,
         .add_noise = guide_add_noise,
         .step_done = guide_step_done,
         .percent_sigma = guide_percent_sigma,
+        .draw = guide_draw,
     };
-    NodusTensor *x, *end, *scale;
-    NODUS_TRY(guide_prepare(guide));
-    NODUS_TRY(guide_start(guide, &x));
-    NODUS_TRY(request->sampler->run(&sampling, NULL, x, &end));
-    NODUS_TRY(nodus_tensor_fill(guide->math, &scale, 4, (int64_t[]){1, 1, 1, 1}, request->model->latent_scale));
-    return nodus_tensor_div(guide->math, out, end, scale);
+    NodusTensor *x, *end, *picture;
+    NODUS_TRY(guide_prepare(guide, &x));
+    NODUS_TRY(request->sampler->run(&sampling, request->options, x, &end));
+    NODUS_TRY(model_sampling_end(&model->sampling, guide->math, end, request->sigmas[request->sigma_count - 1], &picture));
+    NODUS_TRY(latent_format_out(guide->math, model->latent_scale, model->latent_format, picture, out));
+    if (!denoised) return NULL;
+    return latent_format_out(guide->math, model->latent_scale, model->latent_format, guide->last ? guide->last : picture,
+                             denoised);
 }
 
-NodusStatus guidance_sample(NodusCall *call, const SampleRequest *request, NodusTensor **out)
+NodusStatus guidance_sample(NodusCall *call, const SampleRequest *request, NodusTensor **out, NodusTensor **denoised)
 {
-    const NodusTensor *samples = request->latent->samples;
     Guide guide = {
         .call = call,
         .math = nodus_math(call),
         .request = request,
-        .batch = nodus_tensor_dim(samples, 0),
-        .height = nodus_tensor_dim(samples, 2),
-        .width = nodus_tensor_dim(samples, 3),
+        .model = request->guider->model,
+        .keeps_last = denoised,
     };
-    NodusStatus status = guide_sample(&guide, out);
+    NodusStatus status = guide_sample(&guide, out, denoised);
     brownian_free(guide.path);
-    for (int i = 0; i < guide.groups; i++) plan_unref(guide.group[i].plan);
+    conds_close(guide.conds);
+    for (int i = 0; i < guide.patches; i++)
+        if (guide.patch[i].class->end) guide.patch[i].class->end(guide.patch[i].state);
     return status;
 }

@@ -12,11 +12,17 @@ typedef struct PreviewMap {
     float weight[MOST_CHANNELS][COLOURS], bias[COLOURS];
 } PreviewMap;
 
+#define MAP_SD {{.3512f, .2297f, .3227f}, {.3250f, .4974f, .2350f}, {-.2829f, .1762f, .2721f}, {-.2120f, -.2616f, -.7177f}}, {0}
+#define MAP_SDXL                                                                                                              \
+    {{.3651f, .4232f, .4341f}, {-.2533f, -.0042f, .1068f}, {.1076f, .1111f, -.0362f}, {-.3165f, -.2492f, -.2188f}}, \
+    {                                                                                                                         \
+        .1084f, -.0175f, -.0011f                                                                                              \
+    }
 static const PreviewMap maps[] = {
-    {FAMILY_SD1,
-     4,
-     {{.3512f, .2297f, .3227f}, {.3250f, .4974f, .2350f}, {-.2829f, .1762f, .2721f}, {-.2120f, -.2616f, -.7177f}},
-     {0}},
+    {FAMILY_SD1, 4, MAP_SD},
+    {FAMILY_SD2, 4, MAP_SD},
+    {FAMILY_SDXL, 4, MAP_SDXL},
+    {FAMILY_SDXL_REFINER, 4, MAP_SDXL},
 };
 
 static float clamp(float value)

@@ -156,19 +156,37 @@ static void noise_by_index(Generator *generator, const int64_t *index, int64_t b
     }
 }
 
-NodusStatus noise_initial(NodusMath *math, uint64_t seed, const NodusTensor *like, const int64_t *batch_index, NodusTensor **out)
+NodusStatus noise_draw(Generator *generator, NodusMath *math, const NodusTensor *like, const int64_t *batch_index,
+                       NodusTensor **out)
 {
     int64_t dim[NODUS_MAX_RANK];
     const int rank = nodus_tensor_rank(like);
     for (int i = 0; i < rank; i++) dim[i] = nodus_tensor_dim(like, i);
+    if (!batch_index) return noise_normal(generator, math, rank, dim, out);
     const size_t count = (size_t)nodus_tensor_count(like), item = dim[0] > 0 ? count / (size_t)dim[0] : 0;
     float *numbers = memory_array(count + item, sizeof(float)); /* behind the noise: room for one draw */
     if (!numbers) return status_memory();
-    Generator generator;
-    generator_seed(&generator, seed);
-    if (batch_index) noise_by_index(&generator, batch_index, dim[0], item, numbers + count, numbers);
-    else generator_normal(&generator, numbers, count);
+    noise_by_index(generator, batch_index, dim[0], item, numbers + count, numbers);
     NodusStatus status = nodus_tensor_from_f32(math, out, rank, dim, numbers);
     memory_free(numbers);
     return status;
+}
+
+NodusStatus noise_normal(Generator *generator, NodusMath *math, int rank, const int64_t *dim, NodusTensor **out)
+{
+    size_t count = 1;
+    for (int i = 0; i < rank; i++) count *= (size_t)dim[i];
+    float *numbers = memory_array(count, sizeof(float));
+    if (!numbers) return status_memory();
+    generator_normal(generator, numbers, count);
+    NodusStatus status = nodus_tensor_from_f32(math, out, rank, dim, numbers);
+    memory_free(numbers);
+    return status;
+}
+
+NodusStatus noise_initial(NodusMath *math, uint64_t seed, const NodusTensor *like, const int64_t *batch_index, NodusTensor **out)
+{
+    Generator generator;
+    generator_seed(&generator, seed);
+    return noise_draw(&generator, math, like, batch_index, out);
 }

@@ -18,4 +18,8 @@ void generator_uniform(Generator *generator, float *out, size_t count); /* torch
 
 /* The initial noise of a latent [b, c, h, w]: one draw, or by batch index (numerics.md §1.4). */
 NodusStatus noise_initial(NodusMath *math, uint64_t seed, const NodusTensor *like, const int64_t *batch_index, NodusTensor **out);
+/* The same from a generator, which goes on behind it. */
+NodusStatus noise_draw(Generator *generator, NodusMath *math, const NodusTensor *like, const int64_t *batch_index, NodusTensor **out);
+/* randn of any shape. */
+NodusStatus noise_normal(Generator *generator, NodusMath *math, int rank, const int64_t *dim, NodusTensor **out);
 #endif

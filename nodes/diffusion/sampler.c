@@ -1,12 +1,21 @@
 /* sampler.c: the table of samplers, and the simple ones: from a noised latent to a picture's latent in steps of falling σ.
  *
  * One idea: each sampler is a formula over x, the denoised prediction D and the slope d = (x − D)/σ, so each is a short step over
- * tensors that knows nothing of networks (sampler_inside.h has the walk that takes the steps). Defaults throughout: η = 1, noise
- * scale 1, no churn. The other files: ancestral (noise after each step), multistep (a polynomial through earlier steps), res (the
+ * tensors that knows nothing of networks (sampler_inside.h has the walk that takes the steps). There is no churn. The other files: ancestral (noise after each step), multistep (a polynomial through earlier steps), res (the
  * same in an exponential integrator), sde and seeds (noise inside the step), sa, uni_pc (predict and correct), adaptive (one
  * curve in ln σ), cfg_pp (the slope of the unconditional prediction). */
 #include "nodes/diffusion/sampler_inside.h"
 #include <math.h>
+
+const SamplerOptions sampler_usual = {
+    .eta = 1,
+    .s_noise = 1,
+    .r = 0.5f,
+    .order = 4,
+    .adaptive = {.relative = 0.05f, .absolute = 0.0078f, .first_step = 0.05f, .safety = 0.81f, .integral = 1},
+    .er = {.stages = 3},
+    .sa = {.predictor = 3, .corrector = 4},
+};
 
 /* ---- One prediction a step ----------------------------------------------------------------------------------------- */
 

@@ -1,8 +1,7 @@
 /* sampler_adaptive.c: DPM-Solver over t = −ln σ: with even steps of mixed order, or with steps as long as the error allows.
  *
  * One idea: in t the noise prediction ε enters linearly with a factor that can be integrated exactly, so steps of order 1 to 3
- * are Taylor steps in ε alone (Lu et al., "DPM-Solver", 2022). Both samplers end at the last σ that is not 0. η is 0: no noise.
- */
+ * are Taylor steps in ε alone (Lu et al., "DPM-Solver", 2022). Both samplers end at the last σ that is not 0. */
 #include "nodes/diffusion/sampler_inside.h"
 #include "nodes/diffusion/schedule.h"
 #include <math.h>
@@ -30,10 +29,10 @@ static NodusStatus solver_eps(const NodusSampling *s, const T *x, float t, T **d
     return NULL;
 }
 
-static void solver_begin(Solver *solver, const NodusSampling *s, const T *x, float *end)
+static void solver_begin(Solver *solver, const NodusSampling *s, const void *options, const T *x, float *end)
 {
     *solver = (Solver){.t = -f32_log(s->sigmas[0])};
-    walk_begin(&solver->walk, s, 0, x);
+    walk_begin(&solver->walk, s, options, 0, x);
     const float last = s->sigmas[s->steps];
     *end = -f32_log(last > 0 || !s->steps ? last : s->sigmas[s->steps - 1]);
 }
@@ -117,10 +116,9 @@ static NodusStatus fast_step(const Solver *solver, int order, float t_next, T **
 /* As many predictions as the list has steps: order 3 as long as they last. */
 NodusStatus sampler_dpm_fast(const NodusSampling *s, const void *options, const T *x, T **out)
 {
-    (void)options;
     Solver solver;
     float end;
-    solver_begin(&solver, s, x, &end);
+    solver_begin(&solver, s, options, x, &end);
     const float start = solver.t;
     const int calls = s->steps, moves = calls / 3 + 1;
     for (int i = 0, spent = 0; i < moves; i++) {
@@ -176,14 +174,15 @@ static NodusStatus root_mean_square(const NodusSampling *s, const T *x, double *
     return NULL;
 }
 
-/* How far the second order is from the third, against what is allowed: 1 is just right. */
-static NodusStatus step_error(const NodusSampling *s, const T *low, const T *high, const T *previous_low, double *out)
+/* How far the lower order is from the higher, against what is allowed: 1 is just right. */
+static NodusStatus step_error(const Solver *solver, const T *low, const T *high, const T *previous_low, double *out)
 {
-    const float absolute = 0.0078f, relative = 0.05f;
+    const NodusSampling *s = solver->walk.s;
+    const SamplerOptions *options = solver->walk.options;
     T *size, *share, *allowed, *difference, *ratio;
     NODUS_TRY(larger(s, low, previous_low, &size));
-    NODUS_TRY(nodus_tensor_affine(s->math, &share, size, relative, 0));
-    NODUS_TRY(nodus_tensor_clamp(s->math, &allowed, share, absolute, INFINITY));
+    NODUS_TRY(nodus_tensor_affine(s->math, &share, size, options->adaptive.relative, 0));
+    NODUS_TRY(nodus_tensor_clamp(s->math, &allowed, share, options->adaptive.absolute, INFINITY));
     NODUS_TRY(nodus_tensor_sub(s->math, &difference, low, high));
     NODUS_TRY(nodus_tensor_div(s->math, &ratio, difference, allowed));
     NODUS_TRY(root_mean_square(s, ratio, out));
@@ -191,41 +190,109 @@ static NodusStatus step_error(const NodusSampling *s, const T *low, const T *hig
     return NULL;
 }
 
-/* One try: the second and the third order share ε here and a third of the way. */
-static NodusStatus adaptive_try(Solver *solver, float t_next, T **low, T **high)
+/* One try with two orders that share the ε here, and the one on the way: a third of it for orders 2 and 3, half of it for 1
+ * and 2. */
+static NodusStatus adaptive_try(const Solver *solver, int order, float t_next, T **low, T **high)
 {
+    const float r = order == 3 ? 1.0f / 3 : 0.5f;
     T *eps;
-    NODUS_TRY(solver_ahead(solver, t_next, 1.0f / 3, &eps));
-    NODUS_TRY(solver_second(solver, t_next, 1.0f / 3, eps, low));
-    NODUS_TRY(solver_third(solver, t_next, eps, high));
+    NODUS_TRY(solver_ahead(solver, t_next, r, &eps));
+    if (order == 3) {
+        NODUS_TRY(solver_second(solver, t_next, r, eps, low));
+        NODUS_TRY(solver_third(solver, t_next, eps, high));
+    } else {
+        NODUS_TRY(solver_step(solver, t_next, NULL, 0, low));
+        NODUS_TRY(solver_second(solver, t_next, r, eps, high));
+    }
     nodus_tensor_release(solver->walk.s->math, eps);
     return NULL;
 }
 
-/* The controller's gains are 0, 1, 0 (proportional, integral, derivative), so the factor is the error to the power of 1/order. */
+/* Steps grow and shrink by the error of the last three, as a controller with three gains does: Söderlind 2003. */
+typedef struct Controller {
+    double power[3]; /* of the errors, the latest first */
+    double inverse[3];
+    bool began;
+} Controller;
+
+static Controller controller_of(const SamplerOptions *options, int order)
+{
+    const double by = options->adaptive.eta > 0 ? 1.5 : order;
+    const double p = options->adaptive.proportional, i = options->adaptive.integral, d = options->adaptive.derivative;
+    return (Controller){.power = {(p + i + d) / by, -(p + 2 * d) / by, d / by}};
+}
+
+/* By how much the next step is longer; an error that was accepted is remembered. */
+static double controller_factor(Controller *controller, double error, double safety, bool *accepted)
+{
+    const double inverse = 1 / (error + 1e-8);
+    if (!controller->began) controller->inverse[1] = controller->inverse[2] = inverse;
+    controller->began = true;
+    controller->inverse[0] = inverse;
+    double product = 1;
+    for (int k = 0; k < 3; k++) product *= pow(controller->inverse[k], controller->power[k]);
+    const double factor = 1 + atan(product - 1);
+    *accepted = !(factor < safety); /* not a number goes on, too, or it would never end */
+    if (*accepted) {
+        controller->inverse[2] = controller->inverse[1];
+        controller->inverse[1] = inverse;
+    }
+    return factor;
+}
+
+/* With η a step leads farther down, to `t_down`, and noise of deviation `up` brings it back to `t_next`. */
+static void adaptive_split(const Solver *solver, float end, float t_next, float *t_down, float *up)
+{
+    float down;
+    *t_down = t_next;
+    *up = 0;
+    if (!(solver->walk.options->adaptive.eta > 0)) return;
+    sampler_split(sigma_of(solver->t), sigma_of(t_next), solver->walk.options->adaptive.eta, &down, up);
+    *t_down = fminf(end, -f32_log(down));
+    *up = sqrtf(fmaxf(sigma_of(t_next) * sigma_of(t_next) - sigma_of(*t_down) * sigma_of(*t_down), 0));
+}
+
+static NodusStatus adaptive_accept(Solver *solver, int step, float t_next, float up, T *next)
+{
+    const NodusSampling *s = solver->walk.s;
+    const float scale = up * solver->walk.options->s_noise;
+    if (up > 0) NODUS_TRY(sampler_renoise(s, 1, &next, scale, sigma_of(solver->t), sigma_of(t_next)));
+    return solver_go(solver, step, t_next, next);
+}
+
 NodusStatus sampler_dpm_adaptive(const NodusSampling *s, const void *options, const T *x, T **out)
 {
-    (void)options;
-    const double order = 3, safety = 0.81;
+    enum { MOST_TRIES = 10000 };
     Solver solver;
-    float end, h = 0.05f;
-    T *previous = NULL; /* the last accepted step of the second order */
-    solver_begin(&solver, s, x, &end);
+    float end, t_down, up;
+    int tries = 0;
+    T *previous = NULL; /* the last accepted step of the lower order */
+    solver_begin(&solver, s, options, x, &end);
+    const SamplerOptions *chosen = solver.walk.options;
+    const int order = chosen->order == 2 ? 2 : 3;
     const float start = solver.t;
+    float h = chosen->adaptive.first_step;
+    Controller controller = controller_of(chosen, order);
     while (solver.t < end - 1e-5f) {
         const float t_next = fminf(end, solver.t + h);
         T *low, *high;
         double error;
+        bool accepted;
+        if (++tries > MOST_TRIES)
+            return nodus_error(NODUS_ERROR_INPUT,
+                               "dpm_adaptive has not come to an end after %d steps: allow a larger error (rtol, "
+                               "atol), or lower accept_safety",
+                               MOST_TRIES);
+        adaptive_split(&solver, end, t_next, &t_down, &up);
         NODUS_TRY(solver_look(&solver));
-        NODUS_TRY(adaptive_try(&solver, t_next, &low, &high));
-        NODUS_TRY(step_error(s, low, high, previous ? previous : x, &error));
-        const double factor = 1 + atan(pow(1 / (error + 1e-8), 1 / order) - 1);
+        NODUS_TRY(adaptive_try(&solver, order, t_down, &low, &high));
+        NODUS_TRY(step_error(&solver, low, high, previous ? previous : x, &error));
+        h = (float)((double)h * controller_factor(&controller, error, chosen->adaptive.safety, &accepted));
         const float done = (float)s->steps * (t_next - start) / (end - start);
-        h = (float)((double)h * factor);
-        if (!(factor < safety)) { /* not a number goes on, too, or it would never end */
+        if (accepted) {
             nodus_tensor_release(s->math, previous);
             previous = low;
-            NODUS_TRY(solver_go(&solver, done >= 1 ? (int)done - 1 : 0, t_next, high));
+            NODUS_TRY(adaptive_accept(&solver, done >= 1 ? (int)done - 1 : 0, t_next, up, high));
         } else {
             sampler_release(s, 2, (T *[]){low, high});
         }

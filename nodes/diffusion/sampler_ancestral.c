@@ -1,7 +1,7 @@
 /* sampler_ancestral.c: samplers that step lower than the next σ and add fresh noise to come back up to it.
  *
  * One idea: a plain step leads to `down`; then x = keep·x + up·noise restores the variance of the next σ. Flow models keep
- * x = (1−σ)·x0 + σ·noise, so there the picture's share is scaled too (`keep`). η is 1 throughout. */
+ * x = (1−σ)·x0 + σ·noise, so there the picture's share is scaled too (`keep`). */
 #include "nodes/diffusion/sampler_inside.h"
 #include <math.h>
 
@@ -9,14 +9,15 @@ typedef struct Ancestral {
     float down, up, keep;
 } Ancestral;
 
-static Ancestral ancestral(const NodusSampling *s, float from, float to)
+static Ancestral ancestral(const NodusSampling *s, float eta, float from, float to)
 {
     Ancestral a = {.keep = 1};
     if (!s->flow) {
-        sampler_split(from, to, 1, &a.down, &a.up);
+        sampler_split(from, to, eta, &a.down, &a.up);
         return a;
     }
-    a.down = to * (1 + (to / from - 1));
+    a.down = to * (1 + (to / from - 1) * eta);
+    if (!(eta > 0)) return a;
     a.keep = (1 - to) / (1 - a.down);
     a.up = sqrtf(to * to - a.down * a.down * (1 - to) * (1 - to) / ((1 - a.down) * (1 - a.down)));
     return a;
@@ -24,7 +25,8 @@ static Ancestral ancestral(const NodusSampling *s, float from, float to)
 
 static NodusStatus ancestral_renoise(const Walk *walk, const Ancestral *a, T **next)
 {
-    return sampler_renoise(walk->s, a->keep, next, a->up, walk->from, walk->to);
+    if (!(walk->options->eta > 0)) return NULL;
+    return sampler_renoise(walk->s, a->keep, next, a->up * walk->options->s_noise, walk->from, walk->to);
 }
 
 /* The share of x that Euler's method keeps, the rest is the prediction's. Used where σ and 1 − σ are weights. */
@@ -38,7 +40,7 @@ static NodusStatus euler_ancestral_step(Walk *walk, T **next)
     const NodusSampling *s = walk->s;
     *next = walk->denoised;
     if (walk->to == 0) return NULL;
-    const Ancestral a = ancestral(s, walk->from, walk->to);
+    const Ancestral a = ancestral(s, walk->options->eta, walk->from, walk->to);
     NODUS_TRY((s->flow ? ancestral_blend : sampler_euler_to)(s, walk->x, walk->denoised, walk->from, a.down, next));
     return ancestral_renoise(walk, &a, next);
 }
@@ -48,7 +50,7 @@ static NodusStatus dpm_2_ancestral_step(Walk *walk, T **next)
 {
     const NodusSampling *s = walk->s;
     if (walk->to == 0) return sampler_euler_to(s, walk->x, walk->denoised, walk->from, 0, next);
-    const Ancestral a = ancestral(s, walk->from, walk->to);
+    const Ancestral a = ancestral(s, walk->options->eta, walk->from, walk->to);
     NODUS_TRY(sampler_middle_to(s, walk->x, walk->denoised, walk->from, a.down, next));
     return ancestral_renoise(walk, &a, next);
 }
@@ -85,7 +87,7 @@ static NodusStatus dpmpp_2s_ancestral_step(Walk *walk, T **next)
 {
     const NodusSampling *s = walk->s;
     if (walk->to == 0) return sampler_euler_to(s, walk->x, walk->denoised, walk->from, 0, next);
-    const Ancestral a = ancestral(s, walk->from, walk->to);
+    const Ancestral a = ancestral(s, walk->options->eta, walk->from, walk->to);
     NODUS_TRY((s->flow ? dpmpp_2s_flow : dpmpp_2s_eps)(walk, a.down, next));
     return ancestral_renoise(walk, &a, next);
 }

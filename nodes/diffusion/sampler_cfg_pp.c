@@ -20,7 +20,7 @@ static NodusStatus cfg_pp_euler(Walk *walk, float eta, T **next)
     NODUS_TRY(sampler_slope(s, walk->x, scaled, from, &d));
     NODUS_TRY(sampler_mix(s, alpha_next, walk->denoised, down * alpha_next, d, next));
     sampler_release(s, 2, (T *[]){scaled, d});
-    return eta > 0 ? sampler_renoise(s, 1, next, alpha_next * up, from, to) : NULL;
+    return eta > 0 ? sampler_renoise(s, 1, next, alpha_next * up * walk->options->s_noise, from, to) : NULL;
 }
 
 static NodusStatus euler_cfg_pp_step(Walk *walk, T **next)
@@ -31,9 +31,22 @@ SAMPLER_WALK(euler_cfg_pp, WALK_UNCOND, euler_cfg_pp_step)
 
 static NodusStatus euler_ancestral_cfg_pp_step(Walk *walk, T **next)
 {
-    return cfg_pp_euler(walk, 1, next);
+    return cfg_pp_euler(walk, walk->options->eta, next);
 }
 SAMPLER_WALK(euler_ancestral_cfg_pp, WALK_UNCOND, euler_ancestral_cfg_pp_step)
+
+/* (x − D + U − D)/σ, from x. */
+static NodusStatus euler_alternative_step(Walk *walk, T **next)
+{
+    const NodusSampling *s = walk->s;
+    T *shifted, *d;
+    NODUS_TRY(sampler_mix3(s, 1, walk->x, -1, walk->denoised, 1, walk->uncond, &shifted));
+    NODUS_TRY(sampler_slope(s, shifted, walk->denoised, walk->from, &d));
+    NODUS_TRY(sampler_mix(s, 1, walk->x, walk->to - walk->from, d, next));
+    sampler_release(s, 2, (T *[]){shifted, d});
+    return NULL;
+}
+SAMPLER_WALK(euler_cfg_pp_alternative, WALK_UNCOND, euler_alternative_step)
 
 /* A leg from x + (D − U), where x would be had its noise been the unconditional one; `denoised` is the prediction to go to. */
 static NodusStatus cfg_pp_leg(const Walk *walk, const T *uncond, const T *denoised, float to, T **out)
@@ -51,14 +64,14 @@ static NodusStatus dpmpp_2s_ancestral_cfg_pp_step(Walk *walk, T **next)
     float down, up;
     T *ahead, *denoised, *uncond;
     *next = walk->denoised;
-    sampler_split(walk->from, walk->to, 1, &down, &up);
+    sampler_split(walk->from, walk->to, walk->options->eta, &down, &up);
     if (down == 0) return NULL;
     const float middle = sampler_half(walk->from, down);
     NODUS_TRY(cfg_pp_leg(walk, walk->uncond, walk->denoised, middle, &ahead));
     NODUS_TRY(s->denoise(s->context, ahead, middle, &denoised, &uncond));
     NODUS_TRY(cfg_pp_leg(walk, uncond, denoised, down, next));
     sampler_release(s, 3, (T *[]){ahead, denoised, uncond});
-    return sampler_renoise(s, 1, next, up, walk->from, walk->to);
+    return walk->options->eta > 0 ? sampler_renoise(s, 1, next, up * walk->options->s_noise, walk->from, walk->to) : NULL;
 }
 SAMPLER_WALK(dpmpp_2s_ancestral_cfg_pp, WALK_UNCOND, dpmpp_2s_ancestral_cfg_pp_step)
 

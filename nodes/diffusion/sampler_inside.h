@@ -38,25 +38,28 @@ void sampler_release(const NodusSampling *s, int count, T *const *done);
 /* ---- The walk ----
  * Most samplers differ in nothing but how they get from one σ to the next. walk_down asks for the prediction at each σ, lets the
  * step make the next x, reports, and gives back what nobody needs. */
-enum { WALK_PAST = 4 };
+enum { WALK_PAST = 4 /* that are kept, as a rule */, WALK_PAST_MOST = 100 };
 enum {
     WALK_UNCOND = 1,   /* the step wants the unconditional prediction too */
     WALK_BELOW_ONE = 2 /* a flow's first σ of 1, where λ has no value, becomes a little less */
 };
 typedef struct Walk {
     const NodusSampling *s;
+    const SamplerOptions *options;
     const T *x;  /* where it stands: its own from the first step on, before that the caller's */
     T *own;
     float first; /* σ_0 */
     int i;       /* this step leads from σ_i = `from` to `to` */
     float from, to;
     T *denoised, *uncond;
-    T *past[WALK_PAST]; /* what earlier steps kept, the latest first; NULL where there is none */
+    T *past[WALK_PAST_MOST]; /* what earlier steps kept, the latest first; NULL where there is none */
+    int room;                /* how many are kept: the oldest goes when there are more */
 } Walk;
 typedef NodusStatus WalkStep(Walk *walk, T **next); /* `*next` may be walk->denoised, if the step did not keep it */
 
-NodusStatus walk_down(const NodusSampling *s, int flags, WalkStep *step, const T *x, T **out);
-void walk_begin(Walk *walk, const NodusSampling *s, int flags, const T *x);
+/* `options`: SamplerOptions, or NULL for the usual ones. */
+NodusStatus walk_down(const NodusSampling *s, const void *options, int flags, WalkStep *step, const T *x, T **out);
+void walk_begin(Walk *walk, const NodusSampling *s, const void *options, int flags, const T *x);
 float walk_sigma(const Walk *walk, int i);
 void walk_keep(Walk *walk, T *tensor);    /* takes a result, or the prediction, into the past; forgets the oldest */
 int walk_kept(const Walk *walk, int most); /* how many past tensors there are, at most `most` */
@@ -66,8 +69,7 @@ NodusStatus walk_end(Walk *walk, T **out);
 #define SAMPLER_WALK(name_, flags_, step_)                                                               \
     NodusStatus sampler_##name_(const NodusSampling *s, const void *options, const T *x, T **out)        \
     {                                                                                                    \
-        (void)options;                                                                                   \
-        return walk_down(s, flags_, step_, x, out);                                                           \
+        return walk_down(s, options, flags_, step_, x, out);                                             \
     }
 
 /* ---- The samplers, by file ---- */

@@ -5,14 +5,15 @@
 #include "nodes/diffusion/sampler_inside.h"
 #include <math.h>
 
-enum { MOST = 4 };
+enum { MOST = 4 /* of the methods with fixed weights */ };
 
 /* x + scale·(Σ weight[k]·d_k), d_0 the slope of this step; keeps it. */
 static NodusStatus adams_step(Walk *walk, T *d, int order, const float *weight, float scale, T **next)
 {
     const NodusSampling *s = walk->s;
-    const T *slope[MOST] = {d, walk->past[0], walk->past[1], walk->past[2]};
+    const T *slope[WALK_PAST_MOST] = {d};
     T *sum;
+    for (int k = 1; k < order; k++) slope[k] = walk->past[k - 1];
     NODUS_TRY(nodus_tensor_lincomb(s->math, &sum, order, weight, slope));
     NODUS_TRY(sampler_mix(s, 1, walk->x, scale, sum, next));
     nodus_tensor_release(s->math, sum);
@@ -29,22 +30,33 @@ static double lagrange(int order, const double *t, int j, double tau)
     return product;
 }
 
-/* Two-point Gauss quadrature is exact for the cubics that order 4 needs. */
+/* ∫ of the j-th polynomial from `from` to `to`. Two-point Gauss quadrature is exact for the cubics that order 4 needs; more than
+ * that is cut into pieces. */
+static double lagrange_integral(int order, const double *t, int j, double from, double to)
+{
+    const int pieces = order <= MOST ? 1 : 16 * order;
+    const double reach = (to - from) / (2 * pieces);
+    double sum = 0;
+    for (int k = 0; k < pieces; k++) {
+        const double middle = from + (2 * k + 1) * reach;
+        sum += lagrange(order, t, j, middle - reach / sqrt(3)) + lagrange(order, t, j, middle + reach / sqrt(3));
+    }
+    return reach * sum;
+}
+
 static NodusStatus lms_step(Walk *walk, T **next)
 {
     const NodusSampling *s = walk->s;
-    const int order = walk_kept(walk, MOST - 1) + 1;
-    const double middle = ((double)walk->from + walk->to) / 2, reach = ((double)walk->to - walk->from) / 2;
-    double t[MOST];
-    float weight[MOST];
+    walk->room = walk->options->order < WALK_PAST_MOST ? walk->options->order : WALK_PAST_MOST;
+    const int order = walk_kept(walk, walk->room - 1) + 1;
+    double t[WALK_PAST_MOST];
+    float weight[WALK_PAST_MOST];
     T *d;
     *next = walk->denoised;
     if (walk->to == 0) return NULL;
     NODUS_TRY(sampler_slope(s, walk->x, walk->denoised, walk->from, &d));
     for (int k = 0; k < order; k++) t[k] = walk_sigma(walk, walk->i - k);
-    for (int j = 0; j < order; j++)
-        weight[j] =
-            (float)(reach * (lagrange(order, t, j, middle - reach / sqrt(3)) + lagrange(order, t, j, middle + reach / sqrt(3))));
+    for (int j = 0; j < order; j++) weight[j] = (float)lagrange_integral(order, t, j, walk->from, walk->to);
     return adams_step(walk, d, order, weight, 1, next);
 }
 SAMPLER_WALK(lms, 0, lms_step)

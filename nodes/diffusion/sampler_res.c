@@ -78,7 +78,7 @@ static NodusStatus res_step(Walk *walk, float eta, T **next)
         NODUS_TRY(res_second(walk, down, old_down, next));
     }
     walk_keep(walk, walk->uncond ? walk->uncond : walk->denoised);
-    return eta > 0 && walk->to > 0 ? sampler_renoise(s, 1, next, up, walk->from, walk->to) : NULL;
+    return eta > 0 && walk->to > 0 ? sampler_renoise(s, 1, next, up * walk->options->s_noise, walk->from, walk->to) : NULL;
 }
 
 static NodusStatus res_multistep_step(Walk *walk, T **next)
@@ -90,7 +90,7 @@ SAMPLER_WALK(res_multistep_cfg_pp, WALK_UNCOND, res_multistep_step)
 
 static NodusStatus res_multistep_ancestral_step(Walk *walk, T **next)
 {
-    return res_step(walk, 1, next);
+    return res_step(walk, walk->options->eta, next);
 }
 SAMPLER_WALK(res_multistep_ancestral, 0, res_multistep_ancestral_step)
 SAMPLER_WALK(res_multistep_ancestral_cfg_pp, WALK_UNCOND, res_multistep_ancestral_step)

@@ -1,8 +1,8 @@
 /* sampler_sde.c: samplers of the stochastic differential equation, whose noise is one Brownian path.
  *
  * One idea: in λ = ln(α/σ) a step of h first fades x, then takes in the prediction with an exactly integrated factor, then adds
- * what noise the path collected on the way. Because it is one path, the same seed in more or fewer steps gives like pictures. η
- * is 1, so a step fades by h twice: once for the equation, once for the noise. */
+ * what noise the path collected on the way. Because it is one path, the same seed in more or fewer steps gives like pictures. A
+ * step fades by h for the equation, and by η·h for the noise. */
 #include "nodes/diffusion/sampler_inside.h"
 #include <math.h>
 
@@ -15,23 +15,25 @@ static NodusStatus sde_leg(const Walk *walk, const T *denoised, float to, float 
     const float lambda = sampler_lambda(s, walk->from), alpha = sampler_alpha(walk->from, lambda);
     const float alpha_to = sampler_alpha(to, lambda_to);
     float down, up;
-    sampler_split(f32_exp(-lambda), f32_exp(-lambda_to), 1, &down, &up);
+    sampler_split(f32_exp(-lambda), f32_exp(-lambda_to), walk->options->eta, &down, &up);
     const float h = -f32_log(down) - lambda;
     NODUS_TRY(sampler_mix(s, alpha_to / alpha * f32_exp(-h), walk->x, -alpha_to * f32_expm1(-h), denoised, out));
-    return sampler_renoise(s, 1, out, alpha_to * up, walk->from, to);
+    return up > 0 ? sampler_renoise(s, 1, out, alpha_to * up * walk->options->s_noise, walk->from, to) : NULL;
 }
 
-/* With the second prediction in the middle of λ the first one's weight is 0. */
+/* With the second prediction in the middle of λ (r = ½) the first one's weight is 0. */
 static NodusStatus dpmpp_sde_step(Walk *walk, T **next)
 {
     const NodusSampling *s = walk->s;
     *next = walk->denoised;
     if (walk->to == 0) return NULL;
     const float start = sampler_lambda(s, walk->from), end = sampler_lambda(s, walk->to);
-    const float lambda = end - (end - start) * 0.5f, middle = sampler_sigma(s, lambda);
+    const float r = walk->options->r, ahead_by = 1 / (2 * r);
+    const float lambda = r < 0.5f ? start + r * (end - start) : end - (end - start) * (1 - r), middle = sampler_sigma(s, lambda);
     T *ahead, *denoised;
     NODUS_TRY(sde_leg(walk, walk->denoised, middle, lambda, &ahead));
     NODUS_TRY(sampler_denoise(s, ahead, middle, &denoised));
+    if (r != 0.5f) NODUS_TRY(sampler_add(s, ahead_by, &denoised, 1 - ahead_by, walk->denoised));
     NODUS_TRY(sde_leg(walk, denoised, walk->to, end, next));
     sampler_release(s, 2, (T *[]){ahead, denoised});
     return NULL;
@@ -40,9 +42,9 @@ SAMPLER_WALK(dpmpp_sde, WALK_BELOW_ONE, dpmpp_sde_step)
 
 /* ---- DPM-Solver++ multistep ---------------------------------------------------------------------------------------- */
 
-/* The numbers of one step: h in λ, with the noise h_eta; α at its end. */
+/* The numbers of one step: h in λ, of the noise alone h_noise, with it h_eta; α at its end. */
 typedef struct Step {
-    float h, h_eta, alpha;
+    float h, h_noise, h_eta, alpha;
 } Step;
 
 static float step_length(const Walk *walk, int i)
@@ -53,16 +55,17 @@ static float step_length(const Walk *walk, int i)
 /* First order without the noise. */
 static NodusStatus multistep_first(const Walk *walk, Step *step, T **next)
 {
-    const float h = step_length(walk, walk->i);
-    *step = (Step){h, h * 2, sampler_alpha(walk->to, sampler_lambda(walk->s, walk->to))};
-    return sampler_mix(walk->s, walk->to / walk->from * f32_exp(-h), walk->x, -step->alpha * f32_expm1(-step->h_eta),
+    const float h = step_length(walk, walk->i), eta = walk->options->eta;
+    *step = (Step){h, h * eta, h * (eta + 1), sampler_alpha(walk->to, sampler_lambda(walk->s, walk->to))};
+    return sampler_mix(walk->s, walk->to / walk->from * f32_exp(-step->h_noise), walk->x, -step->alpha * f32_expm1(-step->h_eta),
                        walk->denoised, next);
 }
 
 static NodusStatus multistep_noise(Walk *walk, const Step *step, T **next)
 {
+    const float up = walk->to * sqrtf(-f32_expm1(-2 * step->h_noise)) * walk->options->s_noise;
     walk_keep(walk, walk->denoised);
-    return sampler_renoise(walk->s, 1, next, walk->to * sqrtf(-f32_expm1(-2 * step->h)), walk->from, walk->to);
+    return up > 0 ? sampler_renoise(walk->s, 1, next, up, walk->from, walk->to) : NULL;
 }
 
 /* *next += c·(a − b)/r */

@@ -9,8 +9,9 @@
 /* ---- ER-SDE -------------------------------------------------------------------------------------------------------- */
 
 /* The noise scale as a function of σ/α. */
-static double er_scale(double ratio)
+static double er_scale(const Walk *walk, double ratio)
 {
+    if (walk->options->er.reverse_time) return pow(ratio, walk->options->eta + 1.0);
     return ratio * (exp(pow(ratio, 0.3)) + 10);
 }
 
@@ -21,14 +22,14 @@ static double er_ratio(const Walk *walk, int i)
 }
 
 /* ∫ (l − offset)^power / f(l) from `low` to `high`, as a sum over 200 points. */
-static double er_integral(double low, double high, double offset, int power)
+static double er_integral(const Walk *walk, double low, double high, double offset, int power)
 {
     enum { POINTS = 200 };
     const double width = (high - low) / POINTS;
     double sum = 0;
     for (int k = 0; k < POINTS; k++) {
         const double l = low + k * width;
-        sum += (power ? l - offset : 1) / er_scale(l) * width;
+        sum += (power ? l - offset : 1) / er_scale(walk, l) * width;
     }
     return sum;
 }
@@ -37,15 +38,15 @@ static double er_integral(double low, double high, double offset, int power)
 static NodusStatus er_correct(Walk *walk, double from, double to, float alpha, T **next)
 {
     const NodusSampling *s = walk->s;
-    const double span = to - from, scale = er_scale(to);
+    const double span = to - from, scale = er_scale(walk, to);
     const float over = (float)(1 / (from - er_ratio(walk, walk->i - 1)));
-    const float second = (float)(alpha * (span + er_integral(to, from, 0, 0) * scale));
+    const float second = (float)(alpha * (span + er_integral(walk, to, from, 0, 0) * scale));
     T *slope, *bend;
     NODUS_TRY(sampler_mix(s, over, walk->denoised, -over, walk->past[0], &slope));
     NODUS_TRY(sampler_add(s, 1, next, second, slope));
-    if (walk->past[1]) {
+    if (walk->past[1] && walk->options->er.stages > 2) {
         const float inverse = (float)(2 / (from - er_ratio(walk, walk->i - 2)));
-        const float third = (float)(alpha * (span * span / 2 + er_integral(to, from, from, 1) * scale));
+        const float third = (float)(alpha * (span * span / 2 + er_integral(walk, to, from, from, 1) * scale));
         NODUS_TRY(sampler_mix(s, inverse, slope, -inverse, walk->past[1], &bend));
         NODUS_TRY(sampler_add(s, 1, next, third, bend));
         nodus_tensor_release(s->math, bend);
@@ -63,11 +64,13 @@ static NodusStatus er_sde_step(Walk *walk, T **next)
     const double from = er_ratio(walk, walk->i), to = er_ratio(walk, walk->i + 1);
     const float alpha = sampler_alpha(walk->to, sampler_lambda(s, walk->to));
     const float alpha_from = sampler_alpha(walk->from, sampler_lambda(s, walk->from));
-    const double r = er_scale(to) / er_scale(from), variance = to * to - from * from * r * r;
+    const double r = er_scale(walk, to) / er_scale(walk, from), variance = to * to - from * from * r * r;
     NODUS_TRY(sampler_mix(s, (float)(alpha / alpha_from * r), walk->x, (float)(alpha * (1 - r)), walk->denoised, next));
-    if (walk->past[0]) NODUS_TRY(er_correct(walk, from, to, alpha, next));
+    if (walk->past[0] && walk->options->er.stages > 1) NODUS_TRY(er_correct(walk, from, to, alpha, next));
     walk_keep(walk, walk->denoised);
-    return sampler_renoise(s, 1, next, variance > 0 ? (float)(alpha * sqrt(variance)) : 0, walk->from, walk->to);
+    if (walk->options->s_noise == 0) return NULL;
+    const double up = variance > 0 ? alpha * walk->options->s_noise * sqrt(variance) : 0;
+    return sampler_renoise(s, 1, next, (float)up, walk->from, walk->to);
 }
 SAMPLER_WALK(er_sde, WALK_BELOW_ONE, er_sde_step)
 

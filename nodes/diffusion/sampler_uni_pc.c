@@ -109,7 +109,7 @@ static NodusStatus uni_pc(const NodusSampling *s, bool bh2, const T *x, T **out)
     T *scaled, *next, *end;
     const float first = s->sigmas[0];
     NODUS_TRY(nodus_tensor_affine(s->math, &scaled, x, 1 / sqrtf(1 + first * first), 0));
-    walk_begin(&uni.walk, s, 0, scaled);
+    walk_begin(&uni.walk, s, NULL, 0, scaled);
     uni.walk.own = scaled;
     if (s->steps) NODUS_TRY(uni_look(&uni, scaled, first));
     float to = first;

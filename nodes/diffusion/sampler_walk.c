@@ -128,10 +128,10 @@ void sampler_release(const NodusSampling *s, int count, T *const *done)
 
 /* ---- The walk ------------------------------------------------------------------------------------------------------ */
 
-void walk_begin(Walk *walk, const NodusSampling *s, int flags, const T *x)
+void walk_begin(Walk *walk, const NodusSampling *s, const void *options, int flags, const T *x)
 {
     const double almost_one = 1e-4; /* of the sampling: where a flow begins to have a λ */
-    *walk = (Walk){.s = s, .x = x, .first = s->sigmas[0]};
+    *walk = (Walk){.s = s, .options = options ? options : &sampler_usual, .x = x, .first = s->sigmas[0], .room = WALK_PAST};
     if ((flags & WALK_BELOW_ONE) && s->flow && walk->first >= 1) walk->first = s->percent_sigma(s->context, almost_one);
 }
 
@@ -142,8 +142,8 @@ float walk_sigma(const Walk *walk, int i)
 
 void walk_keep(Walk *walk, T *tensor)
 {
-    nodus_tensor_release(walk->s->math, walk->past[WALK_PAST - 1]);
-    for (int k = WALK_PAST - 1; k > 0; k--) walk->past[k] = walk->past[k - 1];
+    nodus_tensor_release(walk->s->math, walk->past[walk->room - 1]);
+    for (int k = walk->room - 1; k > 0; k--) walk->past[k] = walk->past[k - 1];
     walk->past[0] = tensor;
 }
 
@@ -163,7 +163,7 @@ NodusStatus walk_on(Walk *walk, int i, T *next, const T *denoised)
 
 NodusStatus walk_end(Walk *walk, T **out)
 {
-    sampler_release(walk->s, WALK_PAST, walk->past);
+    sampler_release(walk->s, WALK_PAST_MOST, walk->past);
     if (!walk->own) NODUS_TRY(sampler_mix(walk->s, 1, walk->x, 0, walk->x, &walk->own)); /* no steps: a copy */
     *out = walk->own;
     return NULL;
@@ -175,10 +175,10 @@ static void walk_drop(const Walk *walk, T *prediction)
     if (prediction != walk->own && prediction != walk->past[0]) nodus_tensor_release(walk->s->math, prediction);
 }
 
-NodusStatus walk_down(const NodusSampling *s, int flags, WalkStep *step, const T *x, T **out)
+NodusStatus walk_down(const NodusSampling *s, const void *options, int flags, WalkStep *step, const T *x, T **out)
 {
     Walk walk;
-    walk_begin(&walk, s, flags, x);
+    walk_begin(&walk, s, options, flags, x);
     for (int i = 0; i < s->steps; i++) {
         T *next;
         walk.i = i;

@@ -5,17 +5,6 @@
 
 /* clang-format off */
 const NodusNode known_text[] = {
-    NODE("CLIPTextEncodeSDXL", "CLIPTextEncodeSDXL", "advanced/conditioning", 0,
-         "Encode the two prompts and the sizes that SDXL is told.",
-         IN(LINK("clip", "CLIP"), INT("width", 1024, 0, MAXR), INT("height", 1024, 0, MAXR), INT("crop_w", 0, 0, MAXR),
-            INT("crop_h", 0, 0, MAXR), INT("target_width", 1024, 0, MAXR), INT("target_height", 1024, 0, MAXR),
-            PROMPT("text_g", ""), PROMPT("text_l", "")),
-         OUT(SLOT("CONDITIONING"))),
-    NODE("CLIPTextEncodeSDXLRefiner", "CLIPTextEncodeSDXLRefiner", "advanced/conditioning", 0,
-         "Encode a prompt for the SDXL refiner, with a score of beauty.",
-         IN(FLOAT("ascore", 6, 0, 1000, 0.01), INT("width", 1024, 0, MAXR), INT("height", 1024, 0, MAXR), PROMPT("text", ""),
-            LINK("clip", "CLIP")),
-         OUT(SLOT("CONDITIONING"))),
     NODE("CLIPTextEncodeSD3", "CLIPTextEncodeSD3", "advanced/conditioning", 0,
          "Encode one prompt for each of the three encoders of SD3.",
          IN(LINK("clip", "CLIP"), PROMPT("clip_l", ""), PROMPT("clip_g", ""), PROMPT("t5xxl", ""),

@@ -4,15 +4,28 @@
  * on a normalised copy; a token sees itself and what stands before it. After Radford et al. 2021; keys of Hugging Face's
  * CLIPTextModel. */
 #include "nodes/models/clip_text.h"
+#include "nodes/models/clip_tokenizer.h"
 #include "nodes/models/keys.h"
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 enum { HEAD_WIDTH = 64, MAX_LAYERS = 128 };
 static const float EPS = 1e-5f;
 
-NodusStatus clip_text_config(const WeightSet *weights, const char *prefix, ClipTextConfig *out)
+/* The projection stands beside the tower: "P text_model.encoder…" and "P text_projection.weight". */
+static void clip_text_find_projection(const WeightSet *weights, ClipTextConfig *out)
 {
-    *out = (ClipTextConfig){.quick_gelu = true};
+    static const char inner[] = "text_model.";
+    size_t length = strlen(out->prefix), tail = sizeof inner - 1;
+    if (length >= tail && !strcmp(out->prefix + length - tail, inner)) length -= tail;
+    snprintf(out->projection, sizeof out->projection, "%.*stext_projection", (int)length, out->prefix);
+    if (!keys_get(weights, out->projection, ".weight")) out->projection[0] = '\0';
+}
+
+NodusStatus clip_text_config(const WeightSet *weights, const char *prefix, ClipKind kind, ClipTextConfig *out)
+{
+    *out = (ClipTextConfig){.kind = kind, .quick_gelu = kind == CLIP_L};
     NODUS_TRY(keys_prefix(prefix, out->prefix, sizeof out->prefix));
     NODUS_TRY(keys_size(weights, prefix, "embeddings.token_embedding.weight", 2, 0, &out->vocabulary));
     NODUS_TRY(keys_size(weights, prefix, "embeddings.token_embedding.weight", 2, 1, &out->width));
@@ -21,7 +34,13 @@ NodusStatus clip_text_config(const WeightSet *weights, const char *prefix, ClipT
     if (!out->layers)
         return nodus_error(NODUS_ERROR_FILE, "the weight \"%sencoder.layers.0.layer_norm1.weight\" is missing", prefix);
     out->heads = out->width < HEAD_WIDTH ? 1 : out->width / HEAD_WIDTH;
+    if (kind != CLIP_L) clip_text_find_projection(weights, out);
     return NULL;
+}
+
+int clip_text_pad(const ClipTextConfig *config)
+{
+    return config->kind == CLIP_L ? CLIP_END : 0;
 }
 
 static OpRef clip_text_attention(OpGraph *g, const ClipTextConfig *config, OpRef x)
@@ -42,21 +61,30 @@ static OpRef clip_text_layer(OpGraph *g, const ClipTextConfig *config, OpRef x)
     return op_add(g, x, op_linear(g, config->quick_gelu ? op_quick_gelu(g, h) : op_gelu(g, h), "mlp.fc2"));
 }
 
-void clip_text_build(OpGraph *g, const ClipTextConfig *config, int64_t batch, int layer, bool normalize)
+/* Words of the vocabulary, and vectors that stand for a word (textual inversion: Gal et al. 2022), with their places. */
+static OpRef clip_text_embed(OpGraph *g, const ClipTextConfig *config, const ClipTextPass *pass)
+{
+    const int64_t dim[] = {pass->batch, config->positions, config->width};
+    OpRef h = op_embed(g, op_input(g, "ids", DTYPE_I32, 2, dim), "embeddings.token_embedding.weight");
+    if (pass->vectors)
+        h = op_add(g, op_mul(g, h, op_input(g, "keep", DTYPE_F32, 3, dim)), op_input(g, "vectors", DTYPE_F32, 3, dim));
+    return op_add(g, h, op_weight(g, "embeddings.position_embedding.weight"));
+}
+
+void clip_text_build(OpGraph *g, const ClipTextConfig *config, const ClipTextPass *pass)
 {
     graph_push(g, "%s", config->prefix);
-    const OpRef ids = op_input(g, "ids", DTYPE_I32, 2, (const int64_t[]){batch, config->positions});
-    OpRef h =
-        op_add(g, op_embed(g, ids, "embeddings.token_embedding.weight"), op_weight(g, "embeddings.position_embedding.weight"));
-    OpRef hidden = OP_NONE;
+    OpRef h = clip_text_embed(g, config, pass), hidden = OP_NONE;
     for (int i = 0; i < config->layers; i++) {
         graph_push(g, "encoder.layers.%d", i);
         h = clip_text_layer(g, config, h);
         graph_pop(g);
-        if (i + 1 == layer) hidden = h;
+        if (i + 1 == pass->layer) hidden = h;
     }
-    if (op_is_none(hidden)) graph_fail(g, "there is no layer %d of %d", layer, config->layers);
-    op_output(g, "hidden", normalize ? op_layer_norm(g, hidden, "final_layer_norm", EPS) : hidden);
-    op_output(g, "last", op_layer_norm(g, h, "final_layer_norm", EPS));
+    if (op_is_none(hidden)) graph_fail(g, "there is no layer %d of %d", pass->layer, config->layers);
+    op_output(g, "hidden", pass->normalize ? op_layer_norm(g, hidden, "final_layer_norm", EPS) : hidden);
+    OpRef last = op_layer_norm(g, h, "final_layer_norm", EPS);
     graph_pop(g);
+    if (config->projection[0]) last = op_linear(g, last, config->projection);
+    op_output(g, "last", last);
 }

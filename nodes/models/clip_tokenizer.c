@@ -13,6 +13,7 @@ enum { LONG_GROUP = 8 };
 typedef struct Chunks {
     const ClipTokenizer *tokenizer;
     int32_t pad;
+    const ClipInversions *inversions;
     size_t slots, ids_room, weights_room; /* of ids and weights: 77 a chunk */
     size_t used;                          /* slots of the last chunk */
     size_t names, names_room;
@@ -84,24 +85,54 @@ static NodusStatus add_text(Chunks *c, const char *text, size_t length, double w
     return status;
 }
 
-static NodusStatus add_name(Chunks *c, const char *name, size_t length)
+static NodusStatus add_missing(Chunks *c, const char *name)
 {
     ClipPrompt *out = c->out;
     if (!memory_reserve((void **)&out->embeddings, &c->names_room, c->names, sizeof *out->embeddings)) return status_memory();
-    if (!(out->embeddings[c->names] = memory_text_n(name, length))) return status_memory();
+    if (!(out->embeddings[c->names] = memory_text(name))) return status_memory();
     out->embedding_count = (int)++c->names;
     return NULL;
 }
 
-/* "embedding:" itself is behind us: the name goes to the next blank, commas at its end are text, and so is what follows. */
+static NodusStatus add_vectors(Chunks *c, int first, int count, double weight)
+{
+    int32_t *ids = memory_array((size_t)count, sizeof *ids);
+    if (!ids) return status_memory();
+    for (int i = 0; i < count; i++) ids[i] = -1 - (first + i);
+    NodusStatus status = chunks_add_group(c, ids, (size_t)count, weight);
+    memory_free(ids);
+    return status;
+}
+
+/* The vectors under a name, which may end in commas: if nobody has it so, they are text. Leaves the length of the name. */
+static NodusStatus add_name(Chunks *c, char *name, size_t *length, double weight)
+{
+    const ClipInversions *known = c->inversions;
+    int first = 0, count = 0;
+    size_t bare = *length;
+    while (bare && name[bare - 1] == ',') bare--;
+    if (known && *length) NODUS_TRY(known->find(known->context, name, &first, &count));
+    if (!count) {
+        *length = bare;
+        const bool had = name[bare] != '\0';
+        name[bare] = '\0';
+        if (had && known && bare) NODUS_TRY(known->find(known->context, name, &first, &count));
+    }
+    if (count) return add_vectors(c, first, count, weight);
+    return bare ? add_missing(c, name) : NULL;
+}
+
+/* "embedding:" itself is behind us: the name goes to the next blank; what follows is text. */
 static NodusStatus add_embedding(Chunks *c, const char *text, size_t length, double weight)
 {
     for (size_t n; (n = clip_prompt_blank(text, length)) != 0; length -= n) text += n;
-    size_t name = 0;
-    while (name < length && !clip_prompt_blank(text + name, length - name)) name++;
-    while (name && text[name - 1] == ',') name--;
-    if (name) NODUS_TRY(add_name(c, text, name));
-    return add_text(c, text + name, length - name, weight);
+    size_t end = 0;
+    while (end < length && !clip_prompt_blank(text + end, length - end)) end++;
+    char *name = memory_text_n(text, end);
+    if (!name) return status_memory();
+    NodusStatus status = add_name(c, name, &end, weight);
+    memory_free(name);
+    return status ? status : add_text(c, text + end, length - end, weight);
 }
 
 /* The end of the word at `text`: a blank or line feed with "embedding:" behind it, or the end. */
@@ -140,13 +171,13 @@ static NodusStatus tokenize(Chunks *c, const char *text, size_t length)
     return NULL;
 }
 
-NodusStatus clip_tokenize(const ClipTokenizer *tokenizer, const char *text, int32_t pad, ClipPrompt *out)
+NodusStatus clip_tokenize(const ClipTokenizer *tokenizer, const char *text, int32_t pad, const ClipInversions *inversions, ClipPrompt *out)
 {
     *out = (ClipPrompt){0};
     const size_t length = strlen(text);
     if (length > CLIP_PROMPT_LIMIT)
         return nodus_error(NODUS_ERROR_INPUT, "a prompt of %zu bytes: it may have %d", length, CLIP_PROMPT_LIMIT);
-    Chunks chunks = {.tokenizer = tokenizer, .pad = pad, .out = out};
+    Chunks chunks = {.tokenizer = tokenizer, .pad = pad, .inversions = inversions, .out = out};
     NodusStatus status = tokenize(&chunks, text, length);
     if (status) clip_prompt_free(out);
     return status;

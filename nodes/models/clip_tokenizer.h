@@ -16,8 +16,8 @@ void clip_tokenizer_free(ClipTokenizer *tokenizer);
 NodusStatus clip_encode(const ClipTokenizer *tokenizer, const char *text, size_t length, int32_t **ids, size_t *count);
 
 /* A tokenised prompt: chunks × 77 ids and weights. `weighted`: some weight is not 1. `length`: tokens of the first chunk up to and
- * including its end token. `embeddings`: names of textual inversions that were asked for (loading comes with step 3; they are left
- * out of the ids and the caller warns). */
+ * including its end token. An id below 0 is vector −1 − id of textual inversions. `embeddings`: names of those that were asked for and not
+ * found: they are left out of the ids and the caller warns. */
 typedef struct ClipPrompt {
     int chunks;
     int32_t *ids;
@@ -27,7 +27,12 @@ typedef struct ClipPrompt {
     char **embeddings;
     int embedding_count;
 } ClipPrompt;
-/* `pad`: 49407 for CLIP-L, 0 for OpenCLIP. Invalid UTF-8 is replaced by U+FFFD. */
-NodusStatus clip_tokenize(const ClipTokenizer *tokenizer, const char *text, int32_t pad, ClipPrompt *out);
+/* Who knows textual inversions: the number of the first vector under a name, and how many there are; count 0: there is no such name. */
+typedef struct ClipInversions {
+    NodusStatus (*find)(void *context, const char *name, int *first, int *count);
+    void *context;
+} ClipInversions;
+/* `pad`: 49407 for CLIP-L, 0 for OpenCLIP. Invalid UTF-8 is replaced by U+FFFD. `inversions` NULL: none is known. */
+NodusStatus clip_tokenize(const ClipTokenizer *tokenizer, const char *text, int32_t pad, const ClipInversions *inversions, ClipPrompt *out);
 void clip_prompt_free(ClipPrompt *prompt);
 #endif

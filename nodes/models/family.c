@@ -1,154 +1,205 @@
 /* family.c: what a file is, by its names and shapes.
  *
  * One idea: structure decides, sizes are read (numerics.md §13). A transformer's proj_in of four dimensions is SD 1, of two SD 2,
- * with a label embedding SDXL. Files of other kinds are recognised too, so that a user who put one in the wrong folder is told
- * the right one. */
+ * with a label embedding SDXL; a label of five numbers instead of six is the refiner's. What the file says of itself comes first,
+ * unless its weights say otherwise. */
 #include "nodes/models/family.h"
+#include "engine/base/memory.h"
+#include "engine/base/status.h"
 #include "nodes/models/clip_tokenizer.h"
+#include "nodes/models/family_inside.h"
 #include "nodes/models/keys.h"
+#include <math.h>
 #include <string.h>
 #include <strings.h>
 
+static const struct {
+    const char *name, *title;
+    float latent_scale;
+} families[FAMILY_COUNT] = {
+    [FAMILY_UNKNOWN] = {"unknown", "an unknown", 1},
+    [FAMILY_SD1] = {"sd1", "an SD 1.x", 0.18215f},
+    [FAMILY_SD2] = {"sd2", "an SD 2.x", 0.18215f},
+    [FAMILY_SDXL] = {"sdxl", "an SDXL", 0.13025f},
+    [FAMILY_SDXL_REFINER] = {"sdxl_refiner", "an SDXL refiner", 0.13025f},
+};
+
+static Family known(Family family)
+{
+    return (unsigned)family < FAMILY_COUNT ? family : FAMILY_UNKNOWN;
+}
+
 const char *family_name(Family family)
 {
-    static const char *const names[FAMILY_COUNT] = {"unknown", "sd1"};
-    return (unsigned)family < FAMILY_COUNT ? names[family] : names[FAMILY_UNKNOWN];
+    return families[known(family)].name;
 }
 
-/* ---- Files that are no checkpoint ---------------------------------------------------------------------------------- */
-
-/* A name that contains `piece` gives a kind of file away. The order matters: the first row that fits names the file. */
-static const struct {
-    const char *piece, *what, *folder;
-} strangers[] = {
-    {".lora_up.weight", "a LoRA", "loras"},
-    {".lora_down.weight", "a LoRA", "loras"},
-    {".lora_A.weight", "a LoRA", "loras"},
-    {".lora.up.weight", "a LoRA", "loras"},
-    {".lora_linear_layer.", "a LoRA", "loras"},
-    {".hada_w1_a", "a LoRA (LoHa)", "loras"},
-    {".lokr_w1", "a LoRA (LoKr)", "loras"},
-    {".oft_blocks", "a LoRA (OFT)", "loras"},
-    {"lora_unet_", "a LoRA", "loras"},
-    {"input_hint_block.0.weight", "a ControlNet", "controlnet"},
-    {"controlnet_cond_embedding.", "a ControlNet", "controlnet"},
-    {"controlnet_blocks.", "a ControlNet", "controlnet"},
-    {"adapter.body.", "a T2I adapter", "controlnet"},
-    {"body.0.block1.weight", "a T2I adapter", "controlnet"},
-    {"position_net.", "a GLIGEN model", "gligen"},
-    {"style_embedding", "a style model", "style_models"},
-    {"emb_params", "a textual inversion", "embeddings"},
-    {"string_to_param", "a textual inversion", "embeddings"},
-    {".rdb1.conv1.weight", "an upscaler", "upscale_models"},
-    {".RDB1.conv1.0.weight", "an upscaler", "upscale_models"},
-    {"vision_model.encoder.layers.0.", "a CLIP vision model", "clip_vision"},
-    {"DenseReluDense", "a T5 text encoder", "text_encoders"},
-};
-
-/* Kinds that are told by one exact key; `prefix` "" only. */
-static const struct {
-    const char *key, *what, *folder;
-} lone_parts[] = {
-    {"input_blocks.0.0.weight", "a UNet without text encoder and VAE", "diffusion_models"},
-    {"clip_l", "a textual inversion", "embeddings"},
-    {"clip_g", "a textual inversion", "embeddings"},
-    {"conv_in.weight", "a UNet in the diffusers layout", "diffusion_models"},
-    {"text_model.embeddings.token_embedding.weight", "a text encoder", "text_encoders"},
-    {"decoder.conv_in.weight", "a VAE", "vae"},
-    {"encoder.conv_in.weight", "a VAE", "vae"},
-    {"double_blocks.0.img_attn.qkv.weight", "a Flux model", "diffusion_models"},
-    {"joint_blocks.0.x_block.attn.qkv.weight", "an SD3 model", "diffusion_models"},
-    {"1.conv.0.weight", "a TAESD encoder", "vae_approx"},
-    {"3.conv.0.weight", "a TAESD decoder", "vae_approx"},
-    {"model.diffusion_model.input_blocks.0.0.weight", "a checkpoint", "checkpoints"},
-};
-
-static NodusStatus refuse_stranger(const WeightSet *weights, const char *wanted)
+float family_latent_scale(Family family)
 {
-    const char *what = NULL, *folder = NULL;
-    for (size_t i = 0; i < sizeof strangers / sizeof *strangers && !what; i++)
-        if (keys_any_piece(weights, strangers[i].piece)) what = strangers[i].what, folder = strangers[i].folder;
-    for (size_t i = 0; i < sizeof lone_parts / sizeof *lone_parts && !what; i++)
-        if (weights_get(weights, lone_parts[i].key)) what = lone_parts[i].what, folder = lone_parts[i].folder;
-    if (what) return nodus_error(NODUS_ERROR_FILE, "this is %s, not a %s: it belongs in the folder \"%s\"", what, wanted, folder);
-    const int count = weights_count(weights);
-    return nodus_error(NODUS_ERROR_FILE, "this is no %s that we know: it has %d weights, the first is \"%.100s\"", wanted, count,
-                       count ? weights_at(weights, 0)->name : "");
+    return families[known(family)].latent_scale;
 }
 
-/* ---- Checkpoints --------------------------------------------------------------------------------------------------- */
+/* ---- Which family ---------------------------------------------------------------------------------------------------- */
 
-typedef enum Kind { KIND_SD1, KIND_SD2, KIND_SDXL, KIND_REFINER, KIND_SD3, KIND_FLUX } Kind;
-static const char *const kind_names[] = {"an SD 1.x", "an SD 2.x", "an SDXL", "an SDXL refiner", "an SD 3", "a Flux"};
-
-/* What the file says about itself; false when it says nothing that we know. */
-static bool kind_by_metadata(const WeightSet *weights, Kind *out)
+/* What the file says about itself; FAMILY_UNKNOWN when it says nothing that we know. */
+static Family family_by_metadata(const WeightSet *weights)
 {
     static const struct {
         const char *start;
-        Kind kind;
-    } known[] = {
-        {"stable-diffusion-v1", KIND_SD1},  {"stable-diffusion-v2", KIND_SD2}, {"stable-diffusion-xl-v1-refiner", KIND_REFINER},
-        {"stable-diffusion-xl", KIND_SDXL}, {"stable-diffusion-v3", KIND_SD3}, {"flux", KIND_FLUX},
+        Family family;
+    } rows[] = {
+        {"stable-diffusion-v1", FAMILY_SD1},
+        {"stable-diffusion-v2", FAMILY_SD2},
+        {"stable-diffusion-xl-v1-refiner", FAMILY_SDXL_REFINER},
+        {"stable-diffusion-xl", FAMILY_SDXL},
     };
     const char *text = weights_metadata(weights, "modelspec.architecture");
-    for (size_t i = 0; text && i < sizeof known / sizeof *known; i++)
-        if (!strncasecmp(text, known[i].start, strlen(known[i].start))) {
-            *out = known[i].kind;
-            return true;
-        }
-    return false;
+    for (size_t i = 0; text && i < sizeof rows / sizeof *rows; i++)
+        if (!strncasecmp(text, rows[i].start, strlen(rows[i].start))) return rows[i].family;
+    return FAMILY_UNKNOWN;
 }
 
-static Kind kind_by_structure(const UnetConfig *unet)
+static Family family_by_structure(const UnetConfig *unet)
 {
     enum { REFINER_SIZES = 1280 }; /* of a refiner's label the rest is five numbers of 256 waves each */
-    if (unet->label_width) return unet->label_width - REFINER_SIZES == unet->context_width ? KIND_REFINER : KIND_SDXL;
-    return unet->linear_projection ? KIND_SD2 : KIND_SD1;
+    if (unet->label_width) return unet->label_width - REFINER_SIZES == unet->context_width ? FAMILY_SDXL_REFINER : FAMILY_SDXL;
+    return unet->linear_projection ? FAMILY_SD2 : FAMILY_SD1;
 }
 
-static NodusStatus refuse_kind(Kind kind)
+/* A label tells SDXL from the others whatever the metadata says, the kind of projection SD 1 from SD 2. */
+static bool fits(Family family, const UnetConfig *unet)
 {
-    return nodus_error(NODUS_ERROR_FILE, "this is %s checkpoint: so far nodus runs SD 1.x; %s", kind_names[kind],
-                       kind >= KIND_SD3 ? "this family comes later" : "this family comes with step 3");
+    const bool labelled = family == FAMILY_SDXL || family == FAMILY_SDXL_REFINER;
+    return (unet->label_width != 0) == labelled && (labelled || unet->linear_projection == (family == FAMILY_SD2));
 }
 
-/* The UNet, if its family is one that we can run. */
-static NodusStatus checkpoint_unet(const WeightSet *weights, const char *prefix, Checkpoint *out)
+static NodusStatus choose_family(const WeightSet *weights, Checkpoint *out)
 {
-    Kind kind;
-    NODUS_TRY(unet_config(weights, prefix, &out->unet));
-    if (!kind_by_metadata(weights, &kind)) kind = kind_by_structure(&out->unet);
-    if (kind != KIND_SD1) return refuse_kind(kind);
-    if (out->unet.label_width || out->unet.linear_projection)
-        return nodus_error(NODUS_ERROR_FILE, "its metadata says SD 1.x, but \"%s\" has the weights of %s model", prefix,
-                           kind_names[kind_by_structure(&out->unet)]);
-    const int channels = out->unet.in_channels;
-    const char *use = channels == 9 ? " (inpainting)" : channels == 8 ? " (instruct-pix2pix)" : "";
-    if (channels != 4)
+    const Family said = family_by_metadata(weights), seen = family_by_structure(&out->unet);
+    if (keys_any_prefix(weights, "embedder.model.visual.") || (said == FAMILY_SD2 && out->unet.label_width))
         return nodus_error(NODUS_ERROR_FILE,
-                           "this is an SD 1.x model with %d input channels%s: so far nodus runs those with 4; "
-                           "others come with step 3",
-                           channels, use);
-    if (out->unet.out_channels != 4)
-        return nodus_error(NODUS_ERROR_FILE, "\"%sout.2.weight\" has %d output channels, expected 4", prefix,
-                           out->unet.out_channels);
-    if (!out->unet.context_width)
-        return nodus_error(NODUS_ERROR_FILE, "the UNet under \"%s\" has no transformer: it cannot listen to a prompt", prefix);
-    out->has_unet = true;
+                           "this is an unCLIP checkpoint, which draws after pictures: that comes with a later version");
+    if (said && !fits(said, &out->unet))
+        return nodus_error(NODUS_ERROR_FILE, "its metadata says %s model, but \"%s\" has the weights of %s model",
+                           families[said].title, out->unet.prefix, families[seen].title);
+    out->family = said ? said : seen;
+    out->latent_scale = family_latent_scale(out->family);
     return NULL;
 }
 
-static NodusStatus checkpoint_clip(WeightSet *weights, const char *prefix, Checkpoint *out)
+/* ---- How it was trained ------------------------------------------------------------------------------------------------ */
+
+/* A vector's spread around its mean; 0 if there is no such weight. */
+static NodusStatus spread_of(const Weight *weight, double *out)
 {
-    NODUS_TRY(clip_text_config(weights, prefix, &out->clip));
-    if (out->clip.vocabulary != CLIP_VOCABULARY || out->clip.positions != CLIP_CHUNK)
-        return nodus_error(NODUS_ERROR_FILE, "the text encoder under \"%s\" knows %d tokens and %d positions; CLIP has %d and %d",
-                           prefix, out->clip.vocabulary, out->clip.positions, CLIP_VOCABULARY, CLIP_CHUNK);
-    weights_round_f16(weights, prefix);
-    out->has_clip = true;
+    double sum = 0, squares = 0;
+    *out = 0;
+    if (!weight || weight->rank != 1 || weight->dim[0] < 1 || weight->dim[0] > KEYS_MAX_SIZE) return NULL;
+    const size_t count = (size_t)weight->dim[0];
+    float *values = memory_array(count, sizeof *values);
+    if (!values) return status_memory();
+    NodusStatus status = weights_read_f32(weight, values);
+    for (size_t i = 0; !status && i < count; i++) sum += values[i];
+    for (size_t i = 0; !status && i < count; i++)
+        squares += (values[i] - sum / (double)count) * (values[i] - sum / (double)count);
+    *out = sqrt(squares / (double)count);
+    memory_free(values);
+    return status;
+}
+
+/* A mark that authors leave beside the network or in it. */
+static const Weight *mark(const WeightSet *weights, const UnetConfig *unet, const char *name)
+{
+    const Weight *weight = weights_get(weights, name);
+    return weight ? weight : keys_get(weights, unet->prefix, "%s", name);
+}
+
+/* Nothing in a file of SD 2 says what it predicts, but the biases of the models that predict v are spread more. */
+static NodusStatus sd2_training(const WeightSet *weights, Checkpoint *out)
+{
+    const double limit = 0.09;
+    double spread;
+    if (out->unet.in_channels != 4) return NULL;
+    NODUS_TRY(spread_of(keys_get(weights, out->unet.prefix, "output_blocks.11.1.transformer_blocks.0.norm1.bias"), &spread));
+    if (spread > limit) out->training = TRAINED_V;
     return NULL;
 }
+
+static NodusStatus read_level(const Weight *weight, float otherwise, float *out)
+{
+    *out = otherwise;
+    if (weight && weight->bytes && weight->rank <= 1 && (!weight->rank || weight->dim[0] == 1))
+        NODUS_TRY(weights_read_f32(weight, out));
+    if (isfinite(*out) && *out > 0) return NULL;
+    return nodus_error(NODUS_ERROR_FILE, "\"%s\" is no noise level", weight->name);
+}
+
+static NodusStatus sdxl_training(const WeightSet *weights, Checkpoint *out)
+{
+    const UnetConfig *unet = &out->unet;
+    if (mark(weights, unet, "edm_mean") && mark(weights, unet, "edm_std"))
+        return nodus_error(NODUS_ERROR_FILE,
+                           "this is a Playground 2.5 checkpoint, whose latents have a scale of their own: it is not supported");
+    if (mark(weights, unet, "edm_vpred.sigma_max")) {
+        out->training = TRAINED_EDM_V;
+        NODUS_TRY(read_level(mark(weights, unet, "edm_vpred.sigma_max"), 120, &out->sigma_max));
+        return read_level(mark(weights, unet, "edm_vpred.sigma_min"), 0.002f, &out->sigma_min);
+    }
+    if (mark(weights, unet, "v_pred")) out->training = mark(weights, unet, "ztsnr") ? TRAINED_V_ZERO : TRAINED_V;
+    return NULL;
+}
+
+/* ---- Networks -------------------------------------------------------------------------------------------------------- */
+
+static NodusStatus check_channels(const UnetConfig *unet)
+{
+    enum { LATENT = 4, EDIT = 8, INPAINT = 9 };
+    if (unet->in_channels != LATENT && unet->in_channels != EDIT && unet->in_channels != INPAINT)
+        return nodus_error(NODUS_ERROR_FILE,
+                           "\"%sinput_blocks.0.0.weight\" has %d input channels: models with 4, 8 (instruct-pix2pix) and 9 "
+                           "(inpainting) are known",
+                           unet->prefix, unet->in_channels);
+    if (unet->out_channels != LATENT)
+        return nodus_error(NODUS_ERROR_FILE, "\"%sout.2.weight\" has %d output channels, expected 4", unet->prefix,
+                           unet->out_channels);
+    if (!unet->context_width)
+        return nodus_error(NODUS_ERROR_FILE, "the UNet under \"%s\" has no transformer: it cannot listen to a prompt",
+                           unet->prefix);
+    return NULL;
+}
+
+static NodusStatus check_label(const Checkpoint *checkpoint)
+{
+    enum { WAVES = 256 };
+    const int numbers = checkpoint->family == FAMILY_SDXL_REFINER ? 5 : 6, label = checkpoint->unet.label_width;
+    if (!label || label > numbers * WAVES) return NULL;
+    return nodus_error(NODUS_ERROR_FILE, "the label of \"%s\" is %d wide: it has no room for the sizes that %s model is told",
+                       checkpoint->unet.prefix, label, families[checkpoint->family].title);
+}
+
+static NodusStatus find_unet(const WeightSet *weights, const char *prefix, Checkpoint *out)
+{
+    NODUS_TRY(unet_config(weights, prefix, &out->unet));
+    NODUS_TRY(choose_family(weights, out));
+    NODUS_TRY(check_channels(&out->unet));
+    NODUS_TRY(check_label(out));
+    out->has_unet = true;
+    if (out->family == FAMILY_SD2) return sd2_training(weights, out);
+    return out->family == FAMILY_SDXL ? sdxl_training(weights, out) : NULL;
+}
+
+static NodusStatus find_tower(WeightSet *weights, const char *prefix, ClipKind kind, ClipTextConfig *out)
+{
+    NODUS_TRY(clip_text_config(weights, prefix, kind, out));
+    if (out->vocabulary != CLIP_VOCABULARY || out->positions != CLIP_CHUNK)
+        return nodus_error(NODUS_ERROR_FILE, "the text encoder under \"%s\" knows %d tokens and %d positions; CLIP has %d and %d",
+                           prefix, out->vocabulary, out->positions, CLIP_VOCABULARY, CLIP_CHUNK);
+    weights_round_f16(weights, prefix);
+    if (out->projection[0]) weights_round_f16(weights, out->projection);
+    return NULL;
+}
+
+/* ---- Checkpoints ----------------------------------------------------------------------------------------------------- */
 
 /* The first of `prefixes` under which `key` exists, or NULL. */
 static const char *find_prefix(const WeightSet *weights, const char *const *prefixes, const char *key)
@@ -158,50 +209,131 @@ static const char *find_prefix(const WeightSet *weights, const char *const *pref
     return NULL;
 }
 
+static const char TOKENS[] = "embeddings.token_embedding.weight";
+static const char *const unet_prefixes[] = {"model.diffusion_model.", NULL};
+static const char *const vae_prefixes[] = {"first_stage_model.", "vae.", NULL};
+
+/* Where checkpoints keep their towers. A refiner's only one stands where SDXL has its first, but is a G. */
+static NodusStatus checkpoint_towers(WeightSet *weights, Checkpoint *out)
+{
+    static const char *const first[] = {"cond_stage_model.transformer.text_model.", "cond_stage_model.transformer.",
+                                        "conditioner.embedders.0.transformer.text_model.",
+                                        "text_encoders.clip_l.transformer.text_model.", NULL};
+    static const char *const sd2[] = {"cond_stage_model.model.text_model.", "text_encoders.clip_h.transformer.text_model.", NULL};
+    static const char *const second[] = {"conditioner.embedders.1.model.text_model.",
+                                         "conditioner.embedders.1.transformer.text_model.",
+                                         "text_encoders.clip_g.transformer.text_model.", NULL};
+    static const char *const refiner[] = {"conditioner.embedders.0.model.text_model.", NULL};
+    const char *l = find_prefix(weights, first, TOKENS), *h = find_prefix(weights, sd2, TOKENS);
+    const char *g = find_prefix(weights, second, TOKENS), *alone = find_prefix(weights, refiner, TOKENS);
+    if (!alone && g && !l) alone = g;
+    if (l) NODUS_TRY(find_tower(weights, l, CLIP_L, &out->clip));
+    if (l && g) NODUS_TRY(find_tower(weights, g, CLIP_G, &out->clip_second));
+    if (!l && h) NODUS_TRY(find_tower(weights, h, CLIP_H, &out->clip));
+    if (!l && !h && alone) NODUS_TRY(find_tower(weights, alone, CLIP_G, &out->clip));
+    out->has_clip = l || h || alone;
+    return NULL;
+}
+
+/* A checkpoint without a UNet has the family that its text towers speak of. */
+static Family family_of_towers(const Checkpoint *checkpoint)
+{
+    if (checkpoint->clip_second.layers) return FAMILY_SDXL;
+    static const Family alone[] = {[CLIP_L] = FAMILY_SD1, [CLIP_H] = FAMILY_SD2, [CLIP_G] = FAMILY_SDXL_REFINER};
+    return alone[checkpoint->clip.kind];
+}
+
+static NodusStatus refuse_later(const char *title)
+{
+    return nodus_error(NODUS_ERROR_FILE,
+                       "this is %s checkpoint: so far nodus runs SD 1.x, SD 2.x and SDXL; this family comes later", title);
+}
+
 static NodusStatus checkpoint_parts(WeightSet *weights, Checkpoint *out)
 {
-    static const char *const unets[] = {"model.diffusion_model.", NULL};
-    static const char *const clips[] = {"cond_stage_model.transformer.text_model.", "cond_stage_model.transformer.", NULL};
-    static const char *const vaes[] = {"first_stage_model.", "vae.", NULL};
-    const char *unet = find_prefix(weights, unets, "input_blocks.0.0.weight");
-    const char *clip = find_prefix(weights, clips, "embeddings.token_embedding.weight");
-    const char *vae = find_prefix(weights, vaes, "decoder.conv_in.weight");
-    if (!vae) vae = find_prefix(weights, vaes, "encoder.conv_in.weight");
-    if (keys_get(weights, "model.diffusion_model.", "double_blocks.0.img_attn.qkv.weight")) return refuse_kind(KIND_FLUX);
-    if (keys_get(weights, "model.diffusion_model.", "joint_blocks.0.x_block.attn.qkv.weight")) return refuse_kind(KIND_SD3);
-    if (!unet && !clip && !vae) return refuse_stranger(weights, "checkpoint");
-    if (unet) NODUS_TRY(checkpoint_unet(weights, unet, out));
-    if (clip) NODUS_TRY(checkpoint_clip(weights, clip, out));
-    if (vae) {
-        NODUS_TRY(vae_config(weights, vae, &out->vae));
-        out->has_vae = true;
+    const char *unet = find_prefix(weights, unet_prefixes, "input_blocks.0.0.weight");
+    const char *vae = find_prefix(weights, vae_prefixes, "decoder.conv_in.weight");
+    if (!vae) vae = find_prefix(weights, vae_prefixes, "encoder.conv_in.weight");
+    if (keys_get(weights, "model.diffusion_model.", "double_blocks.0.img_attn.qkv.weight")) return refuse_later("a Flux");
+    if (keys_get(weights, "model.diffusion_model.", "joint_blocks.0.x_block.attn.qkv.weight")) return refuse_later("an SD 3");
+    if (unet) NODUS_TRY(find_unet(weights, unet, out));
+    NODUS_TRY(checkpoint_towers(weights, out));
+    if (!unet && !out->has_clip && !vae) return family_refuse(weights, "checkpoint");
+    if (!unet) {
+        out->family = family_of_towers(out);
+        out->latent_scale = family_latent_scale(out->family);
     }
-    return NULL;
+    if (!vae) return NULL;
+    out->has_vae = true;
+    return vae_config(weights, vae, &out->vae);
 }
 
 NodusStatus family_checkpoint(WeightSet *weights, const char *path, Checkpoint *out)
 {
-    *out = (Checkpoint){.family = FAMILY_SD1, .latent_scale = 0.18215f};
+    *out = (Checkpoint){0};
     NodusStatus status = checkpoint_parts(weights, out);
     return status ? nodus_error_prefix(status, "%s", path) : NULL;
 }
 
-/* ---- Lone VAEs ----------------------------------------------------------------------------------------------------- */
+/* ---- Files with one part --------------------------------------------------------------------------------------------- */
 
-static NodusStatus vae_parts(const WeightSet *weights, VaeConfig *out)
+NodusStatus family_unet(const WeightSet *weights, const char *path, Checkpoint *out)
 {
-    static const char *const prefixes[] = {"", "first_stage_model.", "vae.", NULL};
-    const char *prefix = find_prefix(weights, prefixes, "decoder.conv_in.weight");
-    if (!prefix) prefix = find_prefix(weights, prefixes, "encoder.conv_in.weight");
-    if (keys_any_piece(weights, "decoder.up_blocks.") || keys_any_piece(weights, "encoder.down_blocks."))
-        return nodus_error(NODUS_ERROR_FILE,
-                           "this VAE has the diffusers key layout, which comes with step 3: use one with ldm keys "
-                           "(\"decoder.up.0.block.0…\")");
-    return prefix ? vae_config(weights, prefix, out) : refuse_stranger(weights, "VAE");
+    static const char *const prefixes[] = {"model.diffusion_model.", "model.model.", "net.", "model.", "", NULL};
+    *out = (Checkpoint){0};
+    const char *prefix = find_prefix(weights, prefixes, "input_blocks.0.0.weight");
+    NodusStatus status = prefix ? find_unet(weights, prefix, out) : family_refuse(weights, "diffusion model");
+    return status ? nodus_error_prefix(status, "%s", path) : NULL;
+}
+
+/* OpenCLIP's own layout is never an L; in the other the towers are told by their depth. */
+static ClipKind kind_of_tower(const WeightSet *weights, const char *prefix)
+{
+    if (keys_get(weights, prefix, "encoder.layers.30.mlp.fc1.weight")) return CLIP_G;
+    if (keys_get(weights, prefix, "encoder.layers.22.mlp.fc1.weight")) return CLIP_H;
+    return weights_metadata(weights, "nodus.openclip") ? CLIP_H : CLIP_L;
+}
+
+NodusStatus family_text(WeightSet *weights, const char *path, ClipTextConfig *out)
+{
+    static const char *const prefixes[] = {"text_model.",
+                                           "",
+                                           "cond_stage_model.transformer.text_model.",
+                                           "cond_stage_model.transformer.",
+                                           "cond_stage_model.model.text_model.",
+                                           "text_encoders.clip_l.transformer.text_model.",
+                                           "transformer.text_model.",
+                                           "model.text_model.",
+                                           NULL};
+    const char *prefix = find_prefix(weights, prefixes, TOKENS);
+    NodusStatus status =
+        prefix ? find_tower(weights, prefix, kind_of_tower(weights, prefix), out) : family_refuse(weights, "text encoder");
+    return status ? nodus_error_prefix(status, "%s", path) : NULL;
+}
+
+NodusStatus family_lone_text(WeightSet *weights, const char *path, Checkpoint *out)
+{
+    *out = (Checkpoint){.has_clip = true};
+    NODUS_TRY(family_text(weights, path, &out->clip));
+    out->family = family_of_towers(out);
+    out->latent_scale = family_latent_scale(out->family);
+    return NULL;
+}
+
+NodusStatus family_any(WeightSet *weights, const char *path, Checkpoint *out)
+{
+    const bool whole = keys_any_prefix(weights, "model.diffusion_model.") || keys_any_prefix(weights, "first_stage_model.") ||
+                       keys_any_prefix(weights, "cond_stage_model.") || keys_any_prefix(weights, "conditioner.");
+    if (whole) return family_checkpoint(weights, path, out);
+    if (keys_any_piece(weights, "input_blocks.0.0.weight")) return family_unet(weights, path, out);
+    return family_lone_text(weights, path, out);
 }
 
 NodusStatus family_vae(const WeightSet *weights, const char *path, VaeConfig *out)
 {
-    NodusStatus status = vae_parts(weights, out);
+    static const char *const prefixes[] = {"", "first_stage_model.", "vae.", NULL};
+    const char *prefix = find_prefix(weights, prefixes, "decoder.conv_in.weight");
+    if (!prefix) prefix = find_prefix(weights, prefixes, "encoder.conv_in.weight");
+    NodusStatus status = prefix ? vae_config(weights, prefix, out) : family_refuse(weights, "VAE");
     return status ? nodus_error_prefix(status, "%s", path) : NULL;
 }

@@ -11,7 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { NORM_GROUPS = 32, MAX_DEPTH = 64, SD1_HEADS = 8, HEAD_WIDTH = 64, STAGE_INPUT = 0, STAGE_MIDDLE, STAGE_OUTPUT };
+enum { TOKENS_WITH_LORA = 512, NORM_GROUPS = 32, MAX_DEPTH = 64, SD1_HEADS = 8, HEAD_WIDTH = 64 };
 static const float EPS_BLOCK = 1e-5f, EPS_PROJ = 1e-6f, MAX_PERIOD = 10000;
 
 /* ---- Structure from names and shapes ------------------------------------------------------------------------------- */
@@ -76,7 +76,8 @@ NodusStatus unet_config(const WeightSet *weights, const char *prefix, UnetConfig
     NODUS_TRY(unet_read_depths(weights, out));
     if (keys_get(weights, prefix, "label_emb.0.0.weight"))
         NODUS_TRY(keys_size(weights, prefix, "label_emb.0.0.weight", 2, 1, &out->label_width));
-    if (out->linear_projection) out->head_width = HEAD_WIDTH;
+    const bool middle = out->depth_middle || keys_get(weights, prefix, "middle_block.0.in_layers.2.weight");
+    if (out->linear_projection || !middle) out->head_width = HEAD_WIDTH; /* SD-XS, the only one without a middle, has convolutions too */
     else out->heads = SD1_HEADS;
     return NULL;
 }
@@ -86,7 +87,7 @@ NodusStatus unet_config(const WeightSet *weights, const char *prefix, UnetConfig
 /* What the blocks share while one graph is built. */
 typedef struct Unet {
     const UnetConfig *config;
-    OpRef emb, context;
+    OpRef emb, context, input;
     int stage, block, index; /* where we are, for patches */
     OpRef shape;             /* the picture that the tokens come from */
 } Unet;
@@ -96,6 +97,8 @@ static Site unet_site(OpGraph *g, const Unet *u, int kind, OpRef h)
     Site site = {.kind = kind, .stage = u->stage, .block = u->block, .index = u->index, .h = h, .emb = u->emb};
     site.height = graph_dim(g, u->shape, 2);
     site.width = graph_dim(g, u->shape, 3);
+    site.latent_height = graph_dim(g, u->input, 2);
+    site.latent_width = graph_dim(g, u->input, 3);
     site.skip = site.q = site.k = site.v = site.context = site.probs = site.out = OP_NONE;
     return site;
 }
@@ -148,9 +151,21 @@ static OpRef unet_attention(OpGraph *g, const Unet *u, const char *name, OpRef x
     return site.out;
 }
 
-/* value · gelu(gate), both from one product.                          Shazeer, "GLU Variants Improve Transformer", 2020 */
-static OpRef unet_feed_forward(OpGraph *g, OpRef x)
+/* A product beside the first layer (a LoRA, derived.h) keeps it from being one operation with the gate, and its doubled width would be the
+ * largest array of all; so tokens then go through in parts. */
+static int64_t unet_tokens_at_once(const OpGraph *g)
 {
+    return graph_has(g, "ff.net.0.proj.lora.0.down") ? TOKENS_WITH_LORA : INT64_MAX;
+}
+
+/* value · gelu(gate), both from one product.                          Shazeer, "GLU Variants Improve Transformer", 2020 */
+static OpRef unet_feed_forward(OpGraph *g, OpRef x, int64_t most)
+{
+    const int64_t tokens = graph_dim(g, x, 1), half = tokens / 2;
+    if (tokens > most) {
+        const OpRef first = unet_feed_forward(g, op_slice(g, x, 1, 0, half), most);
+        return op_concat(g, first, unet_feed_forward(g, op_slice(g, x, 1, half, tokens - half), most), 1);
+    }
     const OpRef both = op_linear(g, x, "ff.net.0.proj");
     const int64_t width = graph_dim(g, both, 2) / 2;
     const OpRef value = op_slice(g, both, 2, 0, width), gate = op_slice(g, both, 2, width, width);
@@ -167,10 +182,11 @@ static OpRef unet_transformer(OpGraph *g, Unet *u, OpRef x, const char *name, in
     h = op_linear(g, h, "proj_in");
     for (u->index = 0; u->index < depth; u->index++) {
         graph_push(g, "transformer_blocks.%d", u->index);
-        h = op_add(g, h, unet_attention(g, u, "attn1", op_layer_norm(g, h, "norm1", EPS_BLOCK), OP_NONE));
+        if (graph_has(g, "attn1.to_q.weight"))
+            h = op_add(g, h, unet_attention(g, u, "attn1", op_layer_norm(g, h, "norm1", EPS_BLOCK), OP_NONE));
         h = unet_visit(g, u, SITE_MIDDLE_PATCH, h);
         h = op_add(g, h, unet_attention(g, u, "attn2", op_layer_norm(g, h, "norm2", EPS_BLOCK), u->context));
-        h = op_add(g, h, unet_feed_forward(g, op_layer_norm(g, h, "norm3", EPS_BLOCK)));
+        h = op_add(g, h, unet_feed_forward(g, op_layer_norm(g, h, "norm3", EPS_BLOCK), unet_tokens_at_once(g)));
         graph_pop(g);
     }
     u->index = 0;
@@ -210,7 +226,7 @@ static OpRef unet_input_block(OpGraph *g, Unet *u, OpRef h)
 /* Some distilled networks have one residual block here, some nothing. */
 static OpRef unet_middle_block(OpGraph *g, Unet *u, OpRef h)
 {
-    u->stage = STAGE_MIDDLE;
+    u->stage = SITE_STAGE_MIDDLE;
     u->block = 0;
     graph_push(g, "middle_block");
     if (graph_has(g, "0.in_layers.2.weight")) h = unet_resblock(g, u, h, "0");
@@ -240,10 +256,10 @@ static OpRef unet_output_block(OpGraph *g, Unet *u, OpRef h, OpRef skip, OpRef n
 void unet_build(OpGraph *g, const UnetConfig *config, int64_t batch, int64_t height, int64_t width, int64_t tokens)
 {
     OpRef skip[UNET_MAX_BLOCKS];
-    Unet u = {.config = config, .emb = OP_NONE, .stage = STAGE_INPUT};
+    Unet u = {.config = config, .emb = OP_NONE, .stage = SITE_STAGE_INPUT};
     graph_push(g, "%s", config->prefix);
     OpRef h = op_input(g, "x", DTYPE_F32, 4, (const int64_t[]){batch, config->in_channels, height, width});
-    u.shape = h;
+    u.shape = u.input = h;
     u.context = op_input(g, "context", DTYPE_F32, 3, (const int64_t[]){batch, tokens, config->context_width});
     u.emb = unet_embedding(g, &u, batch);
     Site site = unet_site(g, &u, SITE_EMB, h);
@@ -255,7 +271,7 @@ void unet_build(OpGraph *g, const UnetConfig *config, int64_t batch, int64_t hei
         h = unet_visit(g, &u, SITE_INPUT_BLOCK_AFTER_SKIP, h);
     }
     h = unet_middle_block(g, &u, h);
-    u.stage = STAGE_OUTPUT;
+    u.stage = SITE_STAGE_OUTPUT;
     for (u.block = 0; u.block < config->output_blocks; u.block++) {
         const int last = config->input_blocks - 1 - u.block;
         h = unet_output_block(g, &u, h, skip[last], last ? skip[last - 1] : OP_NONE);

@@ -1,4 +1,4 @@
-/* unet.h: the UNet of Stable Diffusion 1.x (ldm key names) as a tensor graph, of any width. Rombach et al. 2022, Dhariwal & Nichol 2021. */
+/* unet.h: the UNet of Stable Diffusion 1, 2 and XL (ldm key names) as a tensor graph, of any width. Rombach et al. 2022, Dhariwal & Nichol 2021. */
 #ifndef MODELS_UNET_H
 #define MODELS_UNET_H
 #include "engine/tensor/graph.h"
@@ -15,6 +15,6 @@ typedef struct UnetConfig {
 } UnetConfig;
 /* Reads the structure from names and shapes. */
 NodusStatus unet_config(const WeightSet *weights, const char *prefix, UnetConfig *out);
-/* Inputs "x" [n, in_channels, h, w], "timesteps" [n], "context" [n, t, context_width]; output "out" [n, out_channels, h, w]. */
+/* Inputs "x" [n, in_channels, h, w], "timesteps" [n], "context" [n, t, context_width], and with a label "y" [n, label_width]; output "out" [n, out_channels, h, w]. */
 void unet_build(OpGraph *graph, const UnetConfig *config, int64_t batch, int64_t height, int64_t width, int64_t tokens);
 #endif

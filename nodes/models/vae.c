@@ -8,6 +8,7 @@
  *   latent ► post_quant_conv ► conv_in ► mid ► up.L ► … ► up.0 ► norm_out, silu, conv_out ► pixels */
 #include "nodes/models/vae.h"
 #include "nodes/models/keys.h"
+#include "nodes/models/taesd.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -110,6 +111,10 @@ static OpRef vae_blocks(OpGraph *g, OpRef h, int count)
 
 void vae_build_decoder(OpGraph *g, const VaeConfig *config, int64_t batch, int64_t height, int64_t width)
 {
+    if (config->tiny) {
+        taesd_build_decoder(g, config, batch, height, width);
+        return;
+    }
     graph_push(g, "%s", config->prefix);
     OpRef h = op_input(g, "latent", DTYPE_F32, 4, (const int64_t[]){batch, config->latent_channels, height, width});
     if (graph_has(g, "post_quant_conv.weight")) h = op_conv2d(g, h, "post_quant_conv", CONV_1X1);
@@ -129,6 +134,10 @@ void vae_build_decoder(OpGraph *g, const VaeConfig *config, int64_t batch, int64
 
 void vae_build_encoder(OpGraph *g, const VaeConfig *config, int64_t batch, int64_t height, int64_t width)
 {
+    if (config->tiny) {
+        taesd_build_encoder(g, config, batch, height, width);
+        return;
+    }
     graph_push(g, "%s", config->prefix);
     OpRef h = op_input(g, "pixels", DTYPE_F32, 4, (const int64_t[]){batch, COLOURS, height, width});
     graph_push(g, "encoder");

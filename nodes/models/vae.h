@@ -9,6 +9,8 @@ typedef struct VaeConfig {
     int latent_channels, levels, blocks[VAE_MAX_LEVELS], up_blocks[VAE_MAX_LEVELS];
     bool has_encoder, has_decoder, has_quant; /* quant_conv, post_quant_conv */
     int scale;                            /* pixels a latent cell: 2^(levels−1) */
+    bool tiny;                            /* taesd.h, and how latents are scaled for it: */
+    float tiny_scale, tiny_shift;
 } VaeConfig;
 NodusStatus vae_config(const WeightSet *weights, const char *prefix, VaeConfig *out);
 /* Input "latent" [n, z, h, w] (unscaled); output "pixels" [n, 3, h·scale, w·scale], about −1..1. */

@@ -2,12 +2,14 @@
 
 Broken files are made here, by name, so that no binary lies in the tree. Python's standard library only.
 """
+import io
 import json
 import os
 import resource
 import shutil
 import struct
 import subprocess
+import zipfile
 import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -146,6 +148,8 @@ PICTURES = {
     "text": lambda: b"I am no picture, whatever I am called.\n" * 10,
     "jpeg": lambda: b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0" + b"\0" * 64,
     "webp": lambda: b"RIFF\x40\0\0\0WEBPVP8 " + b"\0" * 64,
+    "jpeg-cut": lambda: b"\xff\xd8\xff\xc0\0\x0b\x08\0\x08\0\x08\1\1\x11\0\xff\xda\0",
+    "webp-huge": lambda: b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xff\xff\0\0\0\0",
 }
 
 
@@ -158,6 +162,13 @@ def safetensors(header, data=b""):
 
 def tensor(shape, begin, end, dtype="F32"):
     return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+def archive(name, data):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as z:
+        z.writestr(zipfile.ZipInfo(name), data)
+    return out.getvalue()
 
 
 KEY = "model.diffusion_model.input_blocks.0.0.weight"
@@ -183,5 +194,11 @@ MODELS = {
     "deep": lambda: safetensors(b'{"a": ' + b"[" * 20000 + b"]" * 20000 + b"}"),
     "stranger": lambda: safetensors({"weights.of.something": tensor([1], 0, 4)}, b"\0" * 4),
     "lora": lambda: safetensors({"lora_unet_down_blocks_0.lora_down.weight": tensor([1, 1], 0, 4)}, b"\0" * 4),
+    "code": lambda: archive("m/data.pkl", b"\x80\2cos\nsystem\n(X\4\0\0\0truetR."),
+    "bare-code": lambda: b"\x80\4cos\nsystem\n(X\4\0\0\0truetR.",
+    "zip": lambda: archive("readme.txt", b"hello"),
+    "zip-cut": lambda: archive("m/data.pkl", b"\x80\2}.")[:-30],
+    "gguf-cut": lambda: b"GGUF" + struct.pack("<IQQ", 3, 1000, 0),
+    "gguf-q2": lambda: b"GGUF" + struct.pack("<IQQQ", 3, 1, 0, 1) + b"w" + struct.pack("<IQIQ", 1, 256, 10, 0) + bytes(128),
     "demo-cut": lambda: open(DEMO, "rb").read()[:3000000],
 }

@@ -7,6 +7,7 @@
 #include "engine/formats/metadata.h"
 #include "engine/formats/picture.h"
 #include "engine/formats/safetensors.h"
+#include "engine/formats/weights_file.h"
 #include "nodes/models/clip_tokenizer.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,6 +100,42 @@ TEST(writing_safetensors)
     assert_true(faults_each(FAULT_OF_ALLOCATION, NODUS_ERROR_MEMORY, write_state_dict, NULL) > 3);
 }
 
+/* A file of torch.save of before 1.6: {"a": [1, 2]} as two f32, and GGUF with a block of Q8_0. */
+static const char old_torch[] =
+    "\x80\2\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\2M\xe9\3.\x80\2}.\x80\2}X\1\0\0\0actorch._utils\n_rebuild_tensor_v2\n"
+    "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" "7X\3\0\0\0cpuK\2tQK\0K\2\x85K\1\x85\x89}tRs.\x80\2]X\1\0\0\0" "7a."
+    "\2\0\0\0\0\0\0\0\0\0\x80\x3f\0\0\0\x40";
+static const char gguf[] = "GGUF\3\0\0\0\1\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0k\5\0\0\0\7\0\0\0" /* a number of metadata */
+                           "\1\0\0\0\0\0\0\0a\1\0\0\0\x20\0\0\0\0\0\0\0\x08\0\0\0\0\0\0\0\0\0\0\0"; /* 32 numbers of type 8 at 0 */
+static const char block[34] = "\0\x3c\1\2";
+
+static NodusStatus open_any(void *context)
+{
+    WeightSet *set;
+    float numbers[32] = {0};
+    NODUS_TRY(checkpoint_open(path, &set));
+    const Weight *a = weights_get(set, "a");
+    NodusStatus status = a && weights_count(set) == 1 ? weights_read_f32(a, numbers) : nodus_error(NODUS_ERROR_INTERNAL, "no tensor");
+    weights_unref(set);
+    if (!status && (numbers[0] != 1 || numbers[1] != 2)) status = nodus_error(NODUS_ERROR_INTERNAL, "wrong numbers");
+    (void)context;
+    return status;
+}
+
+TEST(other_files_of_weights)
+{
+    static const struct { const char *head, *tail; size_t head_size, tail_at, tail_size; } files[] = {
+        {old_torch, "", sizeof old_torch - 1, 0, 0}, {gguf, block, sizeof gguf - 1, 96, sizeof block}};
+    for (int i = 0; i < 2; i++) {
+        FILE *file = fopen(path, "w");
+        fwrite(files[i].head, 1, files[i].head_size, file);
+        for (size_t k = files[i].head_size; k < files[i].tail_at; k++) fputc(0, file);
+        fwrite(files[i].tail, 1, files[i].tail_size, file);
+        fclose(file);
+        assert_true(faults_each(FAULT_OF_ALLOCATION, NODUS_ERROR_MEMORY, open_any, NULL) > 10);
+    }
+}
+
 /* ---- Pictures -------------------------------------------------------------------------------------------------------- */
 
 typedef struct Bytes {
@@ -188,7 +225,7 @@ TEST(files_with_failing_reads)
 static NodusStatus tokenize(void *context)
 {
     ClipPrompt out;
-    NODUS_TRY(clip_tokenize(context, "a (red:1.3) st\xc3\xa4r, embedding:x ((blue)) circle", CLIP_END, &out));
+    NODUS_TRY(clip_tokenize(context, "a (red:1.3) st\xc3\xa4r, embedding:x ((blue)) circle", CLIP_END, NULL, &out));
     const bool right = out.chunks == 1 && out.weighted && out.embedding_count == 1 && out.length > 8;
     clip_prompt_free(&out);
     return right ? NULL : nodus_error(NODUS_ERROR_INTERNAL, "wrong tokens");
@@ -232,6 +269,7 @@ int main(void)
                                        CASE(errors_about_wrong_json),
                                        CASE(safetensors),
                                        CASE(writing_safetensors),
+                                       CASE(other_files_of_weights),
                                        CASE(png),
                                        CASE(other_pictures),
                                        CASE(files_with_failing_reads),

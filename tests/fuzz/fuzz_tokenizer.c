@@ -24,7 +24,7 @@ static void check_prompt(const ClipPrompt *prompt)
 static void tokenize(const ClipTokenizer *tokenizer, const char *text, int32_t pad)
 {
     ClipPrompt prompt;
-    require(!clip_tokenize(tokenizer, text, pad, &prompt));
+    require(!clip_tokenize(tokenizer, text, pad, NULL, &prompt));
     check_prompt(&prompt);
     clip_prompt_free(&prompt);
 }

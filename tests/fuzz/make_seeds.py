@@ -74,8 +74,74 @@ def pictures():
     yield "deep.ppm", b"P6\n# note\n1 1\n65535\n\1\2\3\4\5\6"
     yield "rgb.psd", b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, 1, 1, 8, 3) + struct.pack(">IIIH", 0, 0, 0, 0) + b"\1\2\3"
     yield "light.hdr", b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 1 +X 1\n\x80\x80\x80\x81"
-    yield "jpeg", b"\xff\xd8\xff\xe0\0\x10JFIF\0"
-    yield "webp", b"RIFF\x1a\0\0\0WEBPVP8L\x0d\0\0\0"
+    yield "turned.png", png(2, 1, 8, 0, b"\0\1\2", chunk(b"eXIf", orientation(">", 6)))
+    yield "jpeg", jpeg(8, 8, [0x11])
+    yield "webp", riff((b"VP8L", PIXEL))
+
+
+# ---- JPEG and WebP --------------------------------------------------------------------------------------------------
+def segment(marker, data):
+    return b"\xff" + bytes([marker]) + struct.pack(">H", len(data) + 2) + data
+
+
+def jpeg(width, height, samplings, exif_block=b"", progressive=False, adobe=None):
+    """Flat blocks: the first of each component has the difference 5 (code 10, 3 bits), all others none (code 0)."""
+    out = b"\xff\xd8" + (segment(0xe1, exif_block) if exif_block else b"")
+    if adobe is not None:
+        out += segment(0xee, b"Adobe\0\x64\0\0\0\0" + bytes([adobe]))
+    out += segment(0xdb, b"\0" + bytes([8] * 64))
+    parts = b"".join(bytes([i + 1, sampling, 0]) for i, sampling in enumerate(samplings))
+    out += segment(0xc2 if progressive else 0xc0, struct.pack(">BHHB", 8, height, width, len(samplings)) + parts)
+    out += segment(0xc4, b"\0" + bytes([1, 1] + [0] * 14) + b"\0\3") + segment(0xc4, b"\x10" + bytes([1] + [0] * 15) + b"\0")
+    across, down = max(s >> 4 for s in samplings), max(s & 15 for s in samplings)
+    units = -(-width // (8 * across)) * -(-height // (8 * down))
+    end = "" if progressive else "0"  # of a block's other numbers
+    bits = ""
+    for unit in range(units):
+        for sampling in samplings:
+            for block in range((sampling >> 4) * (sampling & 15)):
+                bits += ("10101" if unit == block == 0 else "0") + end
+    bits += "1" * (-len(bits) % 8)
+    data = bytes(int(bits[i:i + 8], 2) for i in range(0, len(bits), 8)).replace(b"\xff", b"\xff\0")
+    scan = bytes([len(samplings)]) + b"".join(bytes([i + 1, 0]) for i in range(len(samplings)))
+    return out + segment(0xda, scan + (b"\0\0\0" if progressive else b"\0\x3f\0")) + data + b"\xff\xd9"
+
+
+def orientation(order, number):
+    return ((b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IHHHIHHI", 8, 1, 0x112, 3, 1, number, 0, 0))
+
+
+def riff(*chunks):
+    body = b"WEBP" + b"".join(kind + struct.pack("<I", len(data)) + data + bytes(len(data) % 2) for kind, data in chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+PIXEL = b"/\0\0\0\0\x07P\x81T\x08 \0\n\x9a\xfe\xc7\x88\x88\xfe\x07"  # a lossless WebP of 1 x 1
+
+
+def frame(x, y, milliseconds, flags):
+    three = lambda n: struct.pack("<I", n)[:3]
+    return b"ANMF", three(x // 2) + three(y // 2) + three(0) + three(0) + three(milliseconds) + bytes([flags]) + b"VP8L" + struct.pack("<I", len(PIXEL)) + PIXEL
+
+
+def canvas(flags, width, height):
+    return b"VP8X", struct.pack("<I", flags) + struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
+
+
+def photos():
+    for number in (1, 3, 6, 8):
+        yield f"turned{number}.jpg", jpeg(10, 9, [0x11], b"Exif\0\0" + orientation("<" if number % 2 else ">", number))
+    yield "colour.jpg", jpeg(17, 9, [0x22, 0x11, 0x11])
+    yield "full.jpg", jpeg(8, 8, [0x11, 0x11, 0x11])
+    yield "print.jpg", jpeg(8, 8, [0x11] * 4, adobe=2)
+    yield "ink.jpg", jpeg(8, 8, [0x11] * 4, adobe=0)
+    yield "progressive.jpg", jpeg(8, 8, [0x11], progressive=True)
+    yield "cut.jpg", jpeg(40, 40, [0x11])[:-8]
+    yield "still.webp", riff((b"VP8L", PIXEL))
+    yield "turned.webp", riff(canvas(8, 1, 1), (b"VP8L", PIXEL), (b"EXIF", orientation(">", 6)))
+    yield "moving.webp", riff(canvas(2 | 16, 4, 3), (b"ANIM", bytes(6)), frame(0, 0, 40, 0), frame(2, 2, 40, 1), frame(2, 0, 40, 2))
+    yield "opaque.webp", riff(canvas(2, 2, 1), (b"ANIM", bytes(6)), frame(0, 0, 40, 3))
+    yield "exif", b"Exif\0\0" + orientation("<", 5)
 
 
 # ---- texts in pictures ----------------------------------------------------------------------------------------------
@@ -90,10 +156,7 @@ def exif(order, *texts):
 
 
 def webp(data):
-    pixel = b"/\0\0\0\0\x07P\x81T\x08 \0\n\x9a\xfe\xc7\x88\x88\xfe\x07"
-    body = b"WEBPVP8X" + struct.pack("<II", 10, 8) + bytes(6) + b"VP8L" + struct.pack("<I", len(pixel)) + pixel
-    body += b"EXIF" + struct.pack("<I", len(data)) + data
-    return b"RIFF" + struct.pack("<I", len(body)) + body
+    return riff(canvas(8, 1, 1), (b"VP8L", PIXEL), (b"EXIF", data))
 
 
 def metadata():
@@ -145,8 +208,124 @@ def records():
     yield "nothing", b"\1" + text(None) + number(1) + payload(b"IMAGE", tensor_item(0, [0, 2**62, 2**62]))
 
 
+# ---- pickles, and what torch.save writes -----------------------------------------------------------------------------
+def word(value):
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+
+def whole(value):
+    return b"K" + bytes([value]) if 0 <= value < 256 else b"J" + struct.pack("<i", value)
+
+
+def storage(key, count, kind="FloatStorage"):
+    return b"(" + word("storage") + f"ctorch\n{kind}\n".encode() + word(key) + word("cpu") + whole(count) + b"tQ"
+
+
+def tensor(key, count, shape, stride, offset=0, kind="FloatStorage"):
+    numbers = lambda values: b"(" + b"".join(map(whole, values)) + b"t"
+    return (b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage(key, count, kind) + whole(offset) + numbers(shape) + numbers(stride)
+            + b"\x89ccollections\nOrderedDict\n)RtR")
+
+
+def items(*pairs):
+    return b"}(" + b"".join(word(key) + value for key, value in pairs) + b"u"
+
+
+def program(body, protocol=2):
+    return b"\x80" + bytes([protocol]) + body + b"."
+
+
+def pickles():
+    yield "none", program(b"N")
+    yield "scalars", program(items(("i", whole(-5)), ("f", b"G" + struct.pack(">d", 0.5)), ("t", b"\x88"), ("n", b"N"), ("l", b"\x8a\1\xff"),
+                                   ("big", b"\x8a\x0a" + bytes(10))))
+    yield "text", b"(dp0\nS'a'\n."
+    yield "lines", b"(lp0\nI5\naI01\naL7L\nag0\na."
+    yield "memo", program(b"]q\0(h\0h\0\x94j\0\0\0\0e2010")
+    yield "tuples", program(b"K\1\x85K\1K\2\x86K\1K\2K\3\x87)(t\x86", 4)
+    yield "frame", b"\x80\4\x95\x08\0\0\0\0\0\0\0\x8c\1a\x8f(K\1\x90\x86."
+    yield "tensor", program(items(("state_dict", items(("w", tensor("0", 6, [2, 3], [3, 1]))))))
+    yield "parameter", program(b"ctorch._utils\n_rebuild_parameter\n(" + tensor("0", 2, [2], [1]) + b"\x88ccollections\nOrderedDict\n)RtR")
+    yield "pairs", program(b"ccollections\nOrderedDict\n(](](" + word("k") + b"K\1eetR}b")
+    yield "ignored", program(b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(" + word("f8") + b"K\0K\1tRU\x02xxtR")
+    yield "stacked", program(b"\x8c\x0bcollections\x8c\x0bOrderedDict\x93)\x81", 4)
+    yield "code", program(b"cos\nsystem\n(" + word("true") + b"tR")
+    yield "instance", b"(ios\nsystem\n."
+
+
+def archive(members, deflate=()):
+    out, directory = b"", b""
+    for name, data in members:
+        packed = data if name not in deflate else zlib.compress(data)[2:-4]
+        numbers = struct.pack("<HHHHHIIIHH", 20, 0, 8 if name in deflate else 0, 0, 0, zlib.crc32(data), len(packed), len(data), len(name), 0)
+        directory += b"PK\1\2" + struct.pack("<H", 20) + numbers + struct.pack("<HHHII", 0, 0, 0, 0, len(out)) + name.encode()
+        out += b"PK\3\4" + numbers + name.encode() + packed
+    return out + directory + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, len(members), len(members), len(directory), len(out), 0)
+
+
+def archive64(name, data):
+    """A member whose sizes and place, and a directory whose place, stand in zip64 fields."""
+    numbers = struct.pack("<HHHHHIII", 45, 0, 0, 0, 0, zlib.crc32(data), 2**32 - 1, 2**32 - 1)
+    out = b"PK\3\4" + numbers + struct.pack("<HH", len(name), 0) + name + data
+    extra = struct.pack("<HHHHQQQ", 7, 0, 1, 24, len(data), len(data), 0)
+    entry = b"PK\1\2" + struct.pack("<H", 45) + numbers + struct.pack("<HHHHHII", len(name), len(extra), 0, 0, 0, 0, 2**32 - 1) + name + extra
+    end64 = b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, 1, 1, len(entry), len(out))
+    locator = b"PK\6\7" + struct.pack("<IQI", 0, len(out) + len(entry), 1)
+    return out + entry + end64 + locator + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 1, 1, len(entry), 2**32 - 1, 0)
+
+
+def torches():
+    state = program(items(("state_dict", items(("a.weight", tensor("0", 6, [2, 3], [3, 1])), ("turned", tensor("0", 6, [3, 2], [1, 3])),
+                                               ("half", tensor("1", 4, [3], [1], 1, "HalfStorage")), ("none", tensor("1", 4, [0], [1], 4, "HalfStorage")))),
+                          ("step", whole(7))))
+    data = (("m/data/0", bytes(range(24))), ("m/data/1", bytes(range(8))))
+    yield "zip", archive((("m/data.pkl", state), ("m/byteorder", b"little")) + data)
+    yield "deflated", archive((("m/data.pkl", state),) + data, ("m/data.pkl", "m/data/0"))
+    yield "big", archive((("m/data.pkl", state), ("m/byteorder", b"big")) + data)
+    yield "missing", archive((("m/data.pkl", state),) + data[:1])
+    yield "nested", archive((("data.pkl", program(items(("0", b"](" + tensor("0", 2, [2], [1]) + word("x") + b"e"), ("step", whole(1))))), ("data/0", bytes(8))))
+    yield "zip64", archive64(b"m/data.pkl", program(items(("step", whole(1)))))
+    yield "no pickle", archive((("m/version", b"3"),))
+    yield "code", archive((("m/data.pkl", program(b"cos\nsystem\n(" + word("true") + b"tR")),))
+    magic = program(b"\x8a\x0a" + bytes.fromhex("6cfc9c46f9206aa85019"))
+    machine = program(items(("protocol_version", whole(1001)), ("little_endian", b"\x88")))
+    front = magic + program(b"M\xe9\3") + machine
+    yield "old", front + program(items(("w", tensor("5", 3, [3], [1])))) + program(b"](" + word("5") + b"e") + struct.pack("<Q", 3) + bytes(range(12))
+    yield "old cut", front + program(items(("w", tensor("5", 3, [3], [1])))) + program(b"](" + word("5") + b"e") + struct.pack("<Q", 9)
+    yield "pickle", program(items(("a", whole(1))))
+
+
+# ---- GGUF -----------------------------------------------------------------------------------------------------------
+def gguf_text(value):
+    return struct.pack("<Q", len(value)) + value.encode()
+
+
+def gguf_file(notes, tensors, data, version=3, alignment=32):
+    out = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(notes))
+    out += b"".join(gguf_text(key) + struct.pack("<I", kind) + value for key, kind, value in notes)
+    for name, shape, kind, offset in tensors:
+        out += gguf_text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape[::-1], kind, offset)
+    return out + bytes(-len(out) % alignment) + data
+
+
+def ggufs():
+    notes = [("general.architecture", 8, gguf_text("sd1")), ("f", 6, struct.pack("<f", 0.5)), ("d", 12, struct.pack("<d", 0.5)), ("b", 7, b"\1"),
+             ("i", 5, struct.pack("<i", -5)), ("u", 10, struct.pack("<Q", 2**63)), ("words", 9, struct.pack("<IQ", 8, 2) + gguf_text("a") + gguf_text("b")),
+             ("lists", 9, struct.pack("<IQIQ", 9, 1, 5, 1) + bytes(4)), ("comfy.gguf.orig_shape.w", 9, struct.pack("<IQii", 5, 2, 2, 16))]
+    yield "empty", gguf_file([], [], b"", 2)
+    yield "plain", gguf_file([], [("a", [2, 2], 0, 0), ("b", [3], 1, 32), ("c", [4], 30, 64)], bytes(range(72)))
+    yield "notes", gguf_file(notes, [("w", [32], 8, 0)], bytes(range(34)))
+    for name, kind, numbers, size in (("q4_0", 2, 32, 18), ("q4_1", 3, 32, 20), ("q5_0", 6, 32, 22), ("q5_1", 7, 32, 24), ("q8_0", 8, 32, 34),
+                                      ("q4_k", 12, 256, 144), ("q5_k", 13, 256, 176), ("q6_k", 14, 256, 210)):
+        yield name, gguf_file([], [("w", [2, numbers], kind, 0)], bytes(i * 37 % 256 for i in range(2 * size)))
+    yield "q2_k", gguf_file([], [("w", [256], 10, 0)], bytes(84))
+    yield "aligned", gguf_file([("general.alignment", 4, struct.pack("<I", 64))], [("a", [1], 0, 0), ("b", [1], 0, 64)], bytes(68), alignment=64)
+    yield "cut", gguf_file([], [("a", [100], 0, 0)], bytes(16))
+
+
 def main(out):
-    for target, seeds in (("safetensors", safetensors()), ("picture", pictures()), ("metadata", metadata()), ("record", records())):
+    for target, seeds in (("safetensors", safetensors()), ("picture", pictures()), ("metadata", metadata()), ("record", records()), ("photo", photos()),
+                          ("pickle", pickles()), ("torch", torches()), ("gguf", ggufs())):
         os.makedirs(os.path.join(out, target), exist_ok=True)
         for name, data in seeds:
             with open(os.path.join(out, target, name), "wb") as f:

@@ -145,6 +145,17 @@ static void case_QUICK_GELU(Trial *t)
     same_shape(t, 1);
 }
 
+static void case_TANH(Trial *t)
+{
+    same_shape(t, 1);
+}
+
+static void case_LEAKY_RELU(Trial *t)
+{
+    t->attributes.leaky.slope = (float)trial_between(t, -1, 4) / 5;
+    same_shape(t, 1);
+}
+
 /* The second operand repeats along some axes. */
 static void case_ADD(Trial *t)
 {
@@ -300,6 +311,27 @@ static void case_SINUSOID(Trial *t)
     trial_input(t, 0, DIMS(n));
     trial_output(t, DIMS(n, width));
     t->op.inputs = 1;
+}
+
+static void case_LOW_FREQUENCIES(Trial *t)
+{
+    trial_input(t, 0, DIMS(trial_size(t, 3), trial_size(t, 9), trial_size(t, 12), trial_size(t, 12)));
+    trial_input(t, 1, DIMS(1));
+    trial_output(t, 4, t->in[0].dim);
+    t->op.inputs = 2;
+}
+
+static void case_MEAN_CHANNELS(Trial *t)
+{
+    const int64_t n = trial_size(t, 3), height = trial_size(t, 9), width = trial_size(t, 40);
+    trial_input(t, 0, DIMS(n, trial_size(t, MOST), height, width));
+    trial_output(t, DIMS(n, 1, height, width));
+    t->op.inputs = 1;
+}
+
+static void case_UNIT_RANGE(Trial *t)
+{
+    same_shape(t, 1);
 }
 
 /* Any two float types; f64 holds f32 exactly. */

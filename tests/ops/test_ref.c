@@ -72,6 +72,21 @@ TEST(weights_are_read_as_f16_bf16_and_f64)
     check(y, FLOATS(1, -0.5f, 0x1p-24f, 3), 4, 0);
 }
 
+TEST(weights_are_read_as_8_bit_floats)
+{
+    /* 1, −1.125, the largest, the smallest, the smallest normal; e5m2: 1, −1.25, the largest, the smallest, infinity */
+    uint8_t e4m3[] = {0x38, 0xB9, 0x7E, 0x01, 0x08}, e5m2[] = {0x3C, 0xBD, 0x7B, 0x01, 0x7C}, nan[] = {0x7F, 0xFF};
+    float y[5];
+    const View x = floats(FLOATS(1), DIMS(1, 1));
+    run(OP_LINEAR, NULL, (View[]){x, view_of_type(DTYPE_F8_E4M3, e4m3, DIMS(5, 1))}, 2, floats(y, DIMS(1, 5)));
+    check(y, FLOATS(1, -1.125f, 448, 0x1p-9f, 0x1p-6f), 5, 0);
+    run(OP_LINEAR, NULL, (View[]){x, view_of_type(DTYPE_F8_E5M2, e5m2, DIMS(5, 1))}, 2, floats(y, DIMS(1, 5)));
+    check(y, FLOATS(1, -1.25f, 57344, 0x1p-16f), 4, 0);
+    assert_true(isinf(y[4]));
+    run(OP_LINEAR, NULL, (View[]){x, view_of_type(DTYPE_F8_E4M3, nan, DIMS(2, 1))}, 2, floats(y, DIMS(1, 2)));
+    assert_true(isnan(y[0]) && isnan(y[1]));
+}
+
 TEST(sums_are_kept_in_f64)
 {
     float y;
@@ -252,6 +267,38 @@ TEST(every_f16_and_bf16_survives_a_round_trip)
     }
 }
 
+TEST(rounding_to_8_bits_goes_to_even_and_beyond_the_largest)
+{
+    uint8_t byte[6];
+    float x[] = {1.0625f, 1.1875f, 464, 465, -0x1p-10f, -INFINITY}, y[] = {1.125f, 1.375f, 61440, 61439, 0x1p-17f, -INFINITY};
+    void *device = NULL;
+    const View e4m3 = view_of_type(DTYPE_F8_E4M3, byte, DIMS(6)), e5m2 = view_of_type(DTYPE_F8_E5M2, byte, DIMS(6)),
+               from = floats(x, DIMS(6)), other = floats(y, DIMS(6));
+    assert_int_equal(backend_ref.open(NULL, NULL, &device), FAULT_NONE);
+    assert_int_equal(backend_ref.copy(device, &e4m3, &from), FAULT_NONE);
+    const uint8_t want[] = {0x38, 0x3A, 0x7E, 0x7F, 0x80, 0xFF}; /* e4m3 has no infinity */
+    for (int i = 0; i < 6; i++) assert_int_equal(byte[i], want[i]);
+    assert_int_equal(backend_ref.copy(device, &e5m2, &other), FAULT_NONE);
+    const uint8_t want_e5m2[] = {0x3C, 0x3E, 0x7C, 0x7B, 0x00, 0xFC};
+    for (int i = 0; i < 6; i++) assert_int_equal(byte[i], want_e5m2[i]);
+}
+
+TEST(every_8_bit_float_survives_a_round_trip)
+{
+    uint8_t from[256], back[256];
+    float wide[256];
+    void *device = NULL;
+    assert_int_equal(backend_ref.open(NULL, NULL, &device), FAULT_NONE);
+    for (int i = 0; i < 256; i++) from[i] = (uint8_t)i;
+    for (int dtype = DTYPE_F8_E4M3; dtype <= DTYPE_F8_E5M2; dtype++) {
+        const View narrow = view_of_type(dtype, from, DIMS(256)), f32 = floats(wide, DIMS(256)), again = view_of_type(dtype, back, DIMS(256));
+        assert_int_equal(backend_ref.copy(device, &f32, &narrow), FAULT_NONE);
+        assert_int_equal(backend_ref.copy(device, &again, &f32), FAULT_NONE);
+        for (int i = 0; i < 256; i++)
+            if (!isnan(wide[i])) assert_int_equal(back[i], i);
+    }
+}
+
 TEST(copy_saturates_integers)
 {
     uint8_t u8[4];
@@ -288,6 +335,34 @@ TEST(sinusoid_of_timestep_999_is_pytorchs)
     run(OP_SINUSOID, &(SinusoidAttrs){.width = 320, .max_period = 10000}, &t, 1, floats(y, DIMS(1, 320)));
     check(y, FLOATS(0.99964982f, 0.80267751f, -0.27806213f), 3, 1e-7);
     check(y + 160, FLOATS(-0.02646075f, 0.59641331f, -0.96056312f), 3, 1e-7);
+}
+
+TEST(low_frequencies_are_the_mean_and_one_wave_of_a_side)
+{
+    /* A plane of one number is all mean; a wave of a side counts half, as the cosine's other half lies at +1; a wave of two cells stays. */
+    float y[16], x[16];
+    for (int i = 0; i < 16; i++) x[i] = 3;
+    const View flat[] = {floats(x, DIMS(1, 1, 4, 4)), floats(FLOATS(0.5f), DIMS(1))};
+    run(OP_LOW_FREQUENCIES, NULL, flat, 2, floats(y, DIMS(1, 1, 4, 4)));
+    check(y, FLOATS(1.5f, 1.5f, 1.5f, 1.5f), 4, 1e-6);
+    const View wave[] = {floats(FLOATS(1, 0, -1, 0), DIMS(1, 1, 1, 4)), floats(FLOATS(0), DIMS(1))};
+    run(OP_LOW_FREQUENCIES, NULL, wave, 2, floats(y, DIMS(1, 1, 1, 4)));
+    check(y, FLOATS(0.5f, 0, -0.5f, 0), 4, 1e-6);
+    const View fast[] = {floats(FLOATS(1, -1, 1, -1), DIMS(1, 1, 1, 4)), floats(FLOATS(0), DIMS(1))};
+    run(OP_LOW_FREQUENCIES, NULL, fast, 2, floats(y, DIMS(1, 1, 1, 4)));
+    check(y, FLOATS(1, -1, 1, -1), 4, 1e-6);
+}
+
+TEST(mean_of_channels_and_unit_range_go_item_by_item)
+{
+    float y[4];
+    const View x = floats(FLOATS(1, 2, 3, 6, 0, 0, 2, 8), DIMS(2, 2, 1, 2));
+    run(OP_MEAN_CHANNELS, NULL, &x, 1, floats(y, DIMS(2, 1, 1, 2)));
+    check(y, FLOATS(2, 4, 1, 4), 4, 0);
+    const View means = floats(FLOATS(2, 3, 4, 10, 20, 30), DIMS(2, 3));
+    float z[6];
+    run(OP_UNIT_RANGE, NULL, &means, 1, floats(z, DIMS(2, 3)));
+    check(z, FLOATS(0, 0.5f, 1, 0, 0.5f, 1), 6, 0);
 }
 
 /* ---- Eager arithmetic ---- */
@@ -395,7 +470,7 @@ TEST(absurd_sizes_are_out_of_memory)
     backend_ref.release(device, memory);
 }
 
-TEST_MAIN(CASE(linear_multiplies_rows_with_rows_and_adds_the_bias), CASE(weights_are_read_as_f16_bf16_and_f64),
+TEST_MAIN(CASE(linear_multiplies_rows_with_rows_and_adds_the_bias), CASE(weights_are_read_as_f16_bf16_and_f64), CASE(weights_are_read_as_8_bit_floats),
           CASE(sums_are_kept_in_f64), CASE(geglu_takes_the_first_half_as_value_and_the_second_as_gate),
           CASE(conv_reads_zeros_beyond_the_border), CASE(conv_is_a_correlation_over_channels_in_file_order),
           CASE(fused_conv_enlarges_adds_channels_activates_and_adds_the_residual),
@@ -403,8 +478,11 @@ TEST_MAIN(CASE(linear_multiplies_rows_with_rows_and_adds_the_bias), CASE(weights
           CASE(activations_have_pytorchs_values), CASE(arithmetic_repeats_axes_of_one),
           CASE(softmax_ignores_later_tokens_when_causal), CASE(softmax_of_large_numbers_is_finite),
           CASE(attention_splits_channels_into_heads), CASE(copy_rounds_ties_to_even_and_keeps_special_numbers),
-          CASE(every_f16_and_bf16_survives_a_round_trip), CASE(copy_saturates_integers),
+          CASE(every_f16_and_bf16_survives_a_round_trip),
+          CASE(rounding_to_8_bits_goes_to_even_and_beyond_the_largest), CASE(every_8_bit_float_survives_a_round_trip), CASE(copy_saturates_integers),
           CASE(concat_upsample_and_embed_put_numbers_in_their_places), CASE(sinusoid_of_timestep_999_is_pytorchs),
+        CASE(low_frequencies_are_the_mean_and_one_wave_of_a_side),
+        CASE(mean_of_channels_and_unit_range_go_item_by_item),
           CASE(lincomb_rounds_each_product_and_each_sum), CASE(affine_rounds_the_product_before_the_sum),
           CASE(clamp_makes_nan_the_lower_bound), CASE(max_abs_is_nan_if_any_number_is), CASE(resize_is_pytorchs_interpolate),
           CASE(resize_to_half_skips_pixels_or_takes_means), CASE(a_cancelled_program_stops_before_its_next_op),

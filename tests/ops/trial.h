@@ -30,6 +30,7 @@ typedef union Attributes {
     LinearFusedAttrs linear;
     GroupNormAttrs group_norm;
     LayerNormAttrs layer_norm;
+    LeakyReluAttrs leaky;
     AttentionAttrs attention;
     SoftmaxAttrs softmax;
     ConcatAttrs concat;
@@ -165,8 +166,9 @@ static inline uint16_t trial_f16(Trial *t)
 /* Input `i`: a weight: contiguous, of any float type, as in a file. */
 static inline void trial_weight(Trial *t, int i, int rank, const int64_t *dim)
 {
-    static const uint8_t types[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_F64};
-    View view = trial_view(types[trial_between(t, 0, 6)], rank, dim);
+    static const uint8_t types[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_F64,
+                                     DTYPE_F8_E4M3, DTYPE_F8_E5M2};
+    View view = trial_view(types[trial_between(t, 0, 8)], rank, dim);
     trial_block(t, i, &view, view_count(&view), true);
     for (int64_t n = 0; n < view_count(&view); n++) {
         const float x = support_uniform(&t->random);
@@ -174,6 +176,8 @@ static inline void trial_weight(Trial *t, int i, int rank, const int64_t *dim)
         case DTYPE_F32: ((float *)view.data)[n] = x; break;
         case DTYPE_F64: ((double *)view.data)[n] = x; break;
         case DTYPE_BF16: ((uint16_t *)view.data)[n] = trial_bf16(x); break;
+        case DTYPE_F8_E4M3: /* 2^−9 to 1.875 in size */
+        case DTYPE_F8_E5M2: ((uint8_t *)view.data)[n] = (uint8_t)(support_random(&t->random) & 0xBF); break;
         default: ((uint16_t *)view.data)[n] = trial_f16(t); break;
         }
     }

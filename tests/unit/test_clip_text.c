@@ -26,7 +26,7 @@ typedef struct TextCase {
 static NodusStatus build_text(void *context, OpGraph *graph)
 {
     const TextCase *text = context;
-    clip_text_build(graph, &text->config, 1, text->layer, text->normalize);
+    clip_text_build(graph, &text->config, &(ClipTextPass){.batch = 1, .layer = text->layer, .normalize = text->normalize});
     return NULL;
 }
 

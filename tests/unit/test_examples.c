@@ -2,7 +2,9 @@
 #include "engine/base/file.h"
 #include "engine/base/memory.h"
 #include "nodes/register.h"
+#include "tests/support_families.h"
 #include "tests/support_lab.h"
+#include "tests/support_upscaler.h"
 #include "tests/test.h"
 #include <stdio.h>
 #include <unistd.h>
@@ -16,6 +18,11 @@ static int setup(void **state)
     if (lab_open(&lab, NULL) || file_make_folders(lab_path(&lab, "models/vae")) || !getcwd(here, sizeof here)) return -1;
     snprintf(demo, sizeof demo, "%s/models/checkpoints/shapes-sd1.safetensors", here);
     if (symlink(demo, lab_path(&lab, "models/vae/shapes-sd1.safetensors"))) return -1;
+    if (file_make_folders(lab_path(&lab, "models/loras")) || file_make_folders(lab_path(&lab, "models/upscale_models"))) return -1;
+    snprintf(demo, sizeof demo, "%s/models/loras/neon-lora.safetensors", here);
+    if (symlink(demo, lab_path(&lab, "models/loras/neon-lora.safetensors"))) return -1;
+    if (support_families(lab_path(&lab, "models"))) return -1;
+    if (support_upscaler(lab_path(&lab, "models/upscale_models/small-x4.safetensors"), false, 1)) return -1;
     snprintf(demo, sizeof demo, "%s/graphs/star.latent", here);
     if (symlink(demo, lab_path(&lab, "input/star.latent"))) return -1;
     snprintf(demo, sizeof demo, "%s/graphs/scene.png", here);
@@ -66,18 +73,50 @@ TEST(every_example_runs)
     static const struct { const char *file, *set[4]; int sets; const char *shows; } examples[] = {
         {"graphs/txt2img.json", {"5.steps=2"}, 1},
         {"graphs/img2img.json", {"5.steps=2"}, 1},
+        {"graphs/sdxl.json", {"5.steps=2"}, 1},
+        {"graphs/sdxl_refiner.json", {"6.steps=2", "6.end_at_step=1", "9.steps=2", "9.start_at_step=1"}, 4},
+        {"graphs/split_files.json", {"5.steps=2"}, 1},
+        {"graphs/dual_clip.json", {"5.steps=2"}, 1},
+        {"graphs/config.json", {"5.steps=2"}, 1},
+        {"graphs/diffusers.json", {"5.steps=2"}, 1},
+        {"graphs/inversion.json", {"5.steps=2"}, 1},
+        {"graphs/lora.json", {"5.steps=2"}, 1},
+        {"graphs/lora_model_only.json", {"5.steps=2"}, 1},
+        {"graphs/merge.json", {"5.steps=2"}, 1},
+        {"graphs/merge_difference.json", {"5.steps=2"}, 1},
+        {"graphs/merge_blocks.json", {"5.steps=2"}, 1},
+        {"graphs/merge_save.json", {NULL}, 0, "sd1 diffusion model"},
+        {"graphs/upscale_model.json", {NULL}, 0},
         {"graphs/two_stage.json", {"5.steps=2", "5.end_at_step=1", "6.steps=2", "6.start_at_step=1"}, 4},
+        {"graphs/regional.json", {"90.steps=2"}, 1},
+        {"graphs/regional_pair.json", {"90.steps=3"}, 1},
+        {"graphs/inpaint.json", {"90.steps=2"}, 1},
+        {"graphs/inpaint_model.json", {"90.steps=2"}, 1},
+        {"graphs/differential.json", {"90.steps=2"}, 1},
+        {"graphs/outpaint.json", {"90.steps=2"}, 1},
+        {"graphs/edit.json", {"90.steps=2"}, 1},
         {"graphs/primitives.json", {"1.value=2"}, 1},
         {"graphs/vae_file.json", {NULL}, 0},
         {"graphs/latent_file.json", {NULL}, 0},
         {"graphs/latents.json", {NULL}, 0, "latent 2 × 4 × 16 × 32"},
         {"graphs/objects.json", {NULL}, 0, "sampler dpmpp_2m"},
         {"graphs/pictures.json", {NULL}, 0},
+        {"graphs/animation.json", {NULL}, 0, "\"animated\""},
         {"graphs/compositing.json", {NULL}, 0},
         {"graphs/filters.json", {NULL}, 0},
         {"graphs/masks.json", {NULL}, 0},
         {"graphs/strings.json", {NULL}, 0, "a blue house, green meadows. Masterpiece"},
         {"graphs/for_loop.json", {NULL}, 0},
+        {"graphs/custom_sampling.json", {"5.steps=3", "6.step=2"}, 2},
+        {"graphs/guiders.json", {"8.steps=1"}, 1},
+        {"graphs/sampler_options.json", {"29.steps=1"}, 1},
+        {"graphs/model_sampling.json", {"24.steps=1"}, 1},
+        {"graphs/guidance.json", {"90.steps=1", "93.steps=1", "96.steps=1", "100.steps=1"}, 4},
+        {"graphs/guidance_perp_neg.json", {"90.steps=2"}, 1},
+        {"graphs/guidance_operation.json", {"90.steps=2"}, 1},
+        {"graphs/freeu.json", {"90.steps=2", "93.steps=2"}, 2},
+        {"graphs/shrink.json", {"90.steps=2"}, 1},
+        {"graphs/attention.json", {"90.steps=2"}, 1},
         {"graphs/while_loop.json", {NULL}, 0, "once more more more more"},
     };
     for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++) {

@@ -149,7 +149,7 @@ TEST(text_towers_have_a_head_for_each_64_and_never_none)
         WeightSet *set = new_set();
         ClipTextConfig config;
         add_text(set, "t.", 100, width[i], 3);
-        assert_ok(clip_text_config(set, "t.", &config));
+        assert_ok(clip_text_config(set, "t.", CLIP_L, &config));
         assert_int_equal(config.heads, heads[i]);
         assert_int_equal(config.layers, 3);
         assert_true(config.quick_gelu);
@@ -212,16 +212,50 @@ TEST(lone_vaes_are_read_with_and_without_prefix)
 
 /* ---- Refused by name ------------------------------------------------------------------------------------------------- */
 
+TEST(families_are_told_by_structure_and_metadata)
+{
+    static const struct { Shape shape; const char *said; Family family; float scale; } rows[] = {
+        {{4, 2, 0, 64}, NULL, FAMILY_SD2, 0.18215f},
+        {{4, 2, 1600, 64}, NULL, FAMILY_SDXL, 0.13025f},
+        {{4, 2, 1344, 64}, NULL, FAMILY_SDXL_REFINER, 0.13025f}, /* 1280 + the context's width */
+        {{4, 2, 1600, 64}, "stable-diffusion-xl-v1-refiner", FAMILY_SDXL_REFINER, 0.13025f},
+        {{9, 4, 0, 64}, "stable-diffusion-v1-inpainting", FAMILY_SD1, 0.18215f},
+        {{8, 4, 0, 64}, NULL, FAMILY_SD1, 0.18215f},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        WeightSet *set = unet_file(rows[i].shape, rows[i].said);
+        Checkpoint checkpoint;
+        assert_ok(family_checkpoint(set, "f", &checkpoint));
+        assert_int_equal(checkpoint.family, rows[i].family);
+        assert_near(checkpoint.latent_scale, rows[i].scale, 1e-8);
+        assert_int_equal(checkpoint.training, TRAINED_EPS);
+        weights_unref(set);
+    }
+}
+
+TEST(marks_beside_the_network_tell_what_it_predicts)
+{
+    static const struct { const char *mark, *second; FamilyTraining training; } rows[] = {
+        {"v_pred", NULL, TRAINED_V}, {"v_pred", "ztsnr", TRAINED_V_ZERO}, {"model.diffusion_model.v_pred", NULL, TRAINED_V}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        WeightSet *set = unet_file((Shape){4, 2, 1600, 64}, NULL);
+        Checkpoint checkpoint;
+        add(set, rows[i].mark, 1, 1);
+        if (rows[i].second) add(set, rows[i].second, 1, 1);
+        assert_ok(family_checkpoint(set, "f", &checkpoint));
+        assert_int_equal(checkpoint.training, rows[i].training);
+        weights_unref(set);
+    }
+}
+
 TEST(other_families_are_refused_by_name)
 {
     (void)state_;
-    expect_refused(unet_file((Shape){4, 2, 0, 64}, NULL), "an SD 2.x checkpoint");
-    expect_refused(unet_file((Shape){4, 2, 100, 64}, NULL), "an SDXL checkpoint");
-    expect_refused(unet_file((Shape){4, 2, 1344, 64}, NULL), "an SDXL refiner checkpoint"); /* 1280 + the context's width */
-    expect_refused(unet_file(sd1_shape, "stable-diffusion-xl-v1-base"), "an SDXL checkpoint");
-    expect_refused(unet_file((Shape){4, 2, 0, 64}, "stable-diffusion-v1"), "metadata says SD 1.x");
-    expect_refused(unet_file((Shape){9, 4, 0, 64}, "stable-diffusion-v1-inpainting"), "9 input channels (inpainting)");
-    expect_refused(unet_file((Shape){8, 4, 0, 64}, NULL), "8 input channels (instruct-pix2pix)");
+    expect_refused(unet_file(sd1_shape, "stable-diffusion-xl-v1-base"), "has the weights of an SD 1.x model");
+    expect_refused(unet_file((Shape){4, 2, 0, 64}, "stable-diffusion-v1"), "metadata says an SD 1.x");
+    expect_refused(unet_file((Shape){4, 2, 100, 64}, NULL), "no room for the sizes that an SDXL model is told");
+    expect_refused(unet_file((Shape){4, 2, 1600, 64}, "stable-diffusion-v2-unclip-h"), "unCLIP");
+    expect_refused(unet_file((Shape){7, 4, 0, 64}, NULL), "7 input channels");
     expect_stranger("model.diffusion_model.double_blocks.0.img_attn.qkv.weight", "a Flux checkpoint");
     expect_stranger("model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight", "an SD 3 checkpoint");
 }
@@ -249,8 +283,7 @@ TEST(vaes_that_are_none_are_refused)
     WeightSet *set = new_set();
     VaeConfig vae;
     add(set, "decoder.conv_in.weight", 4, 1, 4, 3, 3);
-    add(set, "decoder.up_blocks.0.resnets.0.norm1.weight", 1, 32);
-    assert_error(family_vae(set, "f", &vae), "diffusers key layout");
+    assert_error(family_vae(set, "f", &vae), "no KL autoencoder");
     weights_unref(set);
     set = unet_file(sd1_shape, NULL);
     assert_error(family_vae(set, "f", &vae), "a checkpoint, not a VAE: it belongs in the folder \"checkpoints\"");
@@ -334,7 +367,7 @@ TEST(endless_blocks_are_refused)
 
 TEST_MAIN(CASE(structure_of_an_sd1_unet_is_read_from_names_and_shapes), CASE(linear_projections_mean_heads_of_width_64),
           CASE(text_towers_have_a_head_for_each_64_and_never_none), CASE(old_text_keys_are_found_and_rounded_to_f16),
-          CASE(lone_vaes_are_read_with_and_without_prefix), CASE(other_families_are_refused_by_name),
+          CASE(lone_vaes_are_read_with_and_without_prefix), CASE(families_are_told_by_structure_and_metadata), CASE(marks_beside_the_network_tell_what_it_predicts), CASE(other_families_are_refused_by_name),
           CASE(files_of_other_kinds_are_told_their_folder), CASE(vaes_that_are_none_are_refused), CASE(missing_weights_are_named),
           CASE(wrong_ranks_and_sizes_are_named), CASE(a_vocabulary_that_is_not_clips_is_refused),
           CASE(endless_blocks_are_refused))

@@ -193,6 +193,71 @@ TEST(a_changed_file_is_read_again)
     free(second.data);
 }
 
+/* ---- Animations ---------------------------------------------------------------------------------------------------- */
+
+#define ANIMATE(class_, prefix_, fps_, more_)                                                                                              \
+    "\"2\": {\"class_type\": \"" class_ "\", \"inputs\": {\"images\": [\"1\", 0], \"filename_prefix\": \"" prefix_ "\", \"fps\": " fps_ \
+    ", " more_ "}}"
+#define WEBP(prefix_, fps_, lossless_, quality_) \
+    ANIMATE("SaveAnimatedWEBP", prefix_, fps_, "\"lossless\": " lossless_ ", \"quality\": " quality_ ", \"method\": \"default\"")
+
+static uint8_t *file_of(const char *name, size_t *size)
+{
+    uint8_t *data;
+    NodusStatus status = file_read(lab_path(&lab, name), 1 << 20, &data, size);
+    if (status) fail_msg("%s", nodus_error_message(status));
+    return data;
+}
+
+/* Number of `bytes` bytes behind the letters of a chunk; `big`: the highest first. */
+static unsigned chunk_number(const uint8_t *data, size_t size, const char *letters, size_t behind, int bytes, bool big)
+{
+    const uint8_t *at = memmem(data, size, letters, 4);
+    unsigned value = 0;
+    if (!at) fail_msg("no chunk %s", letters);
+    for (int i = 0; i < bytes; i++) value |= (unsigned)at[4 + behind + (size_t)i] << 8 * (big ? bytes - 1 - i : i);
+    return value;
+}
+
+TEST(a_batch_becomes_a_webp_that_moves_at_its_speed)
+{
+    Picture picture;
+    size_t size;
+    assert_int_equal(lab_run(&lab, "{" TEST_IMAGE(3) ", " WEBP("move", "3", "true", "80") "}"), NODUS_SUCCESS);
+    assert_non_null(strstr(lab.ui, "\"animated\""));
+    assert_ok(picture_read(lab_path(&lab, "output/move_00001_.webp"), &picture));
+    for (int i = 0; i < 4; i++) assert_memory_equal(picture.rgba + 4 * i, edge_bytes + 3 * i, 3);
+    assert_int_equal(picture.width, 4);
+    picture_free(&picture);
+    char *prompt = text_of("output/move_00001_.webp", "prompt");
+    assert_non_null(strstr(prompt, "\"class_type\": \"TestImage\""));
+    memory_free(prompt);
+    assert_int_equal(lab_run(&lab, "{" TEST_IMAGE(1) ", " WEBP("lossy", "3", "false", "5") "}"), NODUS_SUCCESS);
+    uint8_t *data = file_of("output/lossy_00001_.webp", &size);
+    assert_non_null(memmem(data, size, "VP8 ", 4)); /* not VP8L */
+    memory_free(data);
+}
+
+TEST(a_batch_becomes_a_png_that_moves_at_its_speed)
+{
+    size_t size;
+    assert_int_equal(lab_run(&lab, "{" TEST_IMAGE(3) ", " ANIMATE("SaveAnimatedPNG", "walk", "3", "\"compress_level\": 4") "}"), NODUS_SUCCESS);
+    uint8_t *data = file_of("output/walk_00001_.png", &size);
+    assert_int_equal(chunk_number(data, size, "acTL", 0, 4, true), 3);
+    assert_int_equal(chunk_number(data, size, "fcTL", 20, 2, true), 333); /* of a second's thousandths */
+    assert_int_equal(chunk_number(data, size, "fdAT", 0, 4, true), 2);
+    assert_memory_equal((const uint8_t *)memmem(data, size, "comf", 4) + 4, "prompt\0{\"1\": ", 13);
+    memory_free(data);
+    char *prompt = text_of("output/walk_00001_.png", "prompt");
+    assert_non_null(strstr(prompt, "\"class_type\": \"TestImage\""));
+    memory_free(prompt);
+    assert_int_equal(lab_run(&lab, "{" TEST_IMAGE(2) ", " ANIMATE("SaveAnimatedPNG", "slow", "0.01", "\"compress_level\": 0") "}"), NODUS_SUCCESS);
+    data = file_of("output/slow_00001_.png", &size);
+    assert_int_equal(chunk_number(data, size, "fcTL", 20, 2, true), 100);
+    assert_int_equal(chunk_number(data, size, "fcTL", 22, 2, true), 1); /* in seconds, for a number of 16 bits */
+    memory_free(data);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -200,6 +265,7 @@ int main(void)
         CASE(without_transparency_the_mask_is_small_and_empty), CASE(prompt_and_workflow_travel_in_the_file),
         CASE(metadata_can_be_turned_off), CASE(a_batch_counts_up), CASE(previews_go_to_the_temp_folder),
         CASE(a_mask_is_shown_in_grey), CASE(a_changed_file_is_read_again),
+        CASE(a_batch_becomes_a_webp_that_moves_at_its_speed), CASE(a_batch_becomes_a_png_that_moves_at_its_speed),
     };
     return cmocka_run_group_tests(cases, setup, teardown);
 }

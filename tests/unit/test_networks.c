@@ -293,7 +293,7 @@ static NodusStatus build_decoder(void *context, OpGraph *graph)
 static NodusStatus build_clip(void *context, OpGraph *graph)
 {
     const Job *job = context;
-    clip_text_build(graph, &job->clip, 1, job->layer, job->normalize);
+    clip_text_build(graph, &job->clip, &(ClipTextPass){.batch = 1, .layer = job->layer, .normalize = job->normalize});
     return NULL;
 }
 
@@ -406,7 +406,7 @@ static void clip_case(void **state_, NodusMath *math)
     int32_t ids[77] = {98, 5, 7, 11, 13};
     for (int i = 5; i < 77; i++) ids[i] = 99;
     Tensor *tokens = NULL;
-    assert_ok(clip_text_config(weights, "text_model.", &job.clip));
+    assert_ok(clip_text_config(weights, "text_model.", CLIP_L, &job.clip));
     job.clip.heads = 2;
     job.clip.quick_gelu = true;
     assert_ok(tensor_borrow(DTYPE_I32, DIMS(1, 77), ids, NULL, NULL, &tokens));

@@ -73,11 +73,18 @@ static void add_conditioning(Result *result, uint32_t slot)
 {
     static const float text[6] = {1, 2, 3, 4, 5, 6};
     NodusValue *value;
-    Conditioning *conditioning = memory_alloc(sizeof *conditioning);
-    conditioning->cond = memory_array(2, sizeof *conditioning->cond);
-    conditioning->count = 2;
-    for (int i = 0; i < 2; i++) conditioning->cond[i].text = nodus_tensor_ref(tensor_of(3, (int64_t[]){1, 3, 2}, text));
-    conditioning->cond[1].pooled = nodus_tensor_ref(tensor_of(2, (int64_t[]){1, 2}, text + 1));
+    Conditioning *conditioning = conditioning_new(2);
+    for (int i = 0; i < 2; i++) conditioning->cond[i] = cond_plain(tensor_of(3, (int64_t[]){1, 3, 2}, text), NULL);
+    Cond *cond = &conditioning->cond[1];
+    NodusTensor *picture = tensor_of(4, (int64_t[]){1, 1, 1, 2}, text);
+    cond->pooled = nodus_tensor_ref(tensor_of(2, (int64_t[]){1, 2}, text + 1));
+    cond->mask = nodus_tensor_ref(tensor_of(3, (int64_t[]){1, 2, 1}, text));
+    cond->concat_latent = nodus_tensor_ref(picture);
+    cond->concat_mask = nodus_tensor_ref(picture);
+    cond->has = COND_AREA | COND_SIZE | COND_FILL;
+    cond->area = (CondArea){0.5, 0.25, 0.125, 1, true};
+    cond->size = (CondSize){1, 2, 3, 4, 5, 6, 7};
+    cond->strength = 2, cond->mask_strength = 3, cond->start = 0.25, cond->end = 0.75;
     NodusStatus status = value_payload(&type_conditioning, conditioning, &value);
     add(result, slot, status, value);
 }
@@ -134,6 +141,15 @@ static void same_tensor(const NodusTensor *a, const NodusTensor *b)
     assert_memory_equal(x, y, (size_t)nodus_tensor_count(a) * sizeof *x);
 }
 
+static void same_numbers(const Cond *a, const Cond *b)
+{
+    assert_int_equal(a->has, b->has);
+    assert_int_equal(a->area.part, b->area.part);
+    assert_memory_equal(&a->area, &b->area, 4 * sizeof(double));
+    assert_memory_equal(&a->size, &b->size, sizeof a->size);
+    assert_true(a->strength == b->strength && a->mask_strength == b->mask_strength && a->start == b->start && a->end == b->end);
+}
+
 static void *payload(const Result *result, uint32_t slot, uint32_t item)
 {
     return result->slot[slot].item[item]->as.payload;
@@ -168,6 +184,10 @@ TEST(every_kind_of_value_comes_back_as_it_was)
     for (int i = 0; i < 2; i++) {
         same_tensor(before->cond[i].text, after->cond[i].text);
         same_tensor(before->cond[i].pooled, after->cond[i].pooled);
+        same_tensor(before->cond[i].mask, after->cond[i].mask);
+        same_tensor(before->cond[i].concat_latent, after->cond[i].concat_latent);
+        same_tensor(before->cond[i].concat_mask, after->cond[i].concat_mask);
+        same_numbers(&before->cond[i], &after->cond[i]);
     }
     same_tensor(payload(result, 2, 1), payload(back, 2, 1));
     assert_int_equal(back->slot[3].count, 0);

@@ -1,37 +1,15 @@
 /* Sampling nodes on the demo model: stages add up, guidance of 1 needs no negative prompt, entries are averaged, mistakes are named. */
-#include "engine/base/memory.h"
-#include "nodes/values.h"
 #include "tests/support_lab.h"
 #include "tests/test.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* TestJoin: the entries of two conditionings in one. */
-typedef struct { const Conditioning *a, *b; } TestJoinArgs;
-static NodusStatus test_join(NodusCall *call, const void *args)
-{
-    const TestJoinArgs *in = args;
-    Conditioning *joined = memory_alloc(sizeof *joined);
-    joined->cond = memory_array((size_t)(in->a->count + in->b->count), sizeof(Cond));
-    for (int i = 0; i < in->a->count + in->b->count; i++) {
-        const Cond *from = i < in->a->count ? &in->a->cond[i] : &in->b->cond[i - in->a->count];
-        joined->cond[joined->count++] = (Cond){nodus_tensor_ref(from->text), nodus_tensor_ref(from->pooled)};
-    }
-    return nodus_emit(call, 0, &type_conditioning, joined);
-}
-static const NodusInput test_join_inputs[] = {
-    NODUS_IN_LINK("a", TestJoinArgs, a, "CONDITIONING", ""), NODUS_IN_LINK("b", TestJoinArgs, b, "CONDITIONING", "")};
-static const NodusOutput test_join_outputs[] = {{.name = "CONDITIONING", .type = "CONDITIONING", .tooltip = ""}};
-static const NodusNode node_test_join = {
-    NODUS_NODE("TestJoin", "Test Join", "test", TestJoinArgs, test_join_inputs, test_join_outputs), .help = "", .run = test_join};
-static const NodusNode *const nodes[] = {&node_test_join, NULL};
-
 static Lab lab;
 static int setup(void **state)
 {
     (void)state;
-    NodusStatus status = lab_open(&lab, nodes);
+    NodusStatus status = lab_open(&lab, NULL);
     if (status) fprintf(stderr, "%s\n", nodus_error_message(status));
     return status ? -1 : 0;
 }
@@ -47,8 +25,8 @@ static int teardown(void **state)
     "\"2\": {\"class_type\": \"CLIPTextEncode\", \"inputs\": {\"text\": \"a red star\", \"clip\": [\"1\", 1]}},"                  \
     "\"3\": {\"class_type\": \"CLIPTextEncode\", \"inputs\": {\"text\": \"\", \"clip\": [\"1\", 1]}},"                            \
     "\"4\": {\"class_type\": \"EmptyLatentImage\", \"inputs\": {\"width\": 64, \"height\": 64, \"batch_size\": 1}},"              \
-    "\"J\": {\"class_type\": \"TestJoin\", \"inputs\": {\"a\": [\"2\", 0], \"b\": [\"3\", 0]}},"                                  \
-    "\"D\": {\"class_type\": \"TestJoin\", \"inputs\": {\"a\": [\"2\", 0], \"b\": [\"2\", 0]}},"
+    "\"J\": {\"class_type\": \"ConditioningCombine\", \"inputs\": {\"conditioning_1\": [\"2\", 0], \"conditioning_2\": [\"3\", 0]}},"                                  \
+    "\"D\": {\"class_type\": \"ConditioningCombine\", \"inputs\": {\"conditioning_1\": [\"2\", 0], \"conditioning_2\": [\"2\", 0]}},"
 #define SIMPLE(id_, cfg_, positive_, negative_, denoise_)                                                                         \
     "\"" id_ "\": {\"class_type\": \"KSampler\", \"inputs\": {\"model\": [\"1\", 0], \"seed\": 5, \"steps\": 4, \"cfg\": " #cfg_    \
     ", \"sampler_name\": \"euler\", \"scheduler\": \"normal\", \"positive\": [\"" positive_ "\", 0], \"negative\": [\"" negative_   \

@@ -22,6 +22,7 @@ typedef struct Toy {
     bool flow, brownian, any_reports;
     int calls, steps;
     int fail_at; /* this call of denoise fails; 0: none */
+    const SamplerOptions *options;
 } Toy;
 
 /* U = x/(1+σ²), C = U + 0.25·tanh(x)/(1+σ), D = U + 2(C − U) */
@@ -96,7 +97,7 @@ static NodusStatus toy_run(Toy *toy, const char *name, const float *sigmas, int 
     model_sampling_discrete(&toy->levels);
     toy->sampling = &sampling;
     toy->brownian = def->flags & NODUS_SAMPLER_BROWNIAN;
-    NodusStatus status = def->run(&sampling, NULL, x, out);
+    NodusStatus status = def->run(&sampling, toy->options, x, out);
     brownian_free(toy->path);
     return status;
 }
@@ -287,6 +288,90 @@ TEST(a_gpu_name_gives_the_same_numbers_as_the_plain_one)
     }
 }
 
+/* The largest difference between two samplings of the toy, relative to the larger result. */
+static double apart(const char *name, const SamplerOptions *options, const char *other, const SamplerOptions *other_options, bool is_flow)
+{
+    void **state_ = NULL;
+    Toy toy[2] = {{.flow = is_flow, .options = options, .any_reports = true}, {.flow = is_flow, .options = other_options, .any_reports = true}};
+    const float *got[2];
+    double largest = 0, difference = 0;
+    for (int k = 0; k < 2; k++) {
+        NodusTensor *out;
+        assert_ok(support_math_open("ref", NULL, 1, &toy[k].support));
+        assert_ok(toy_run(&toy[k], k ? other : name, is_flow ? flow : eps, 10, &out));
+        assert_ok(nodus_tensor_map_f32(&toy[k].support.math, out, &got[k]));
+    }
+    for (int i = 0; i < COUNT; i++) {
+        largest = fmax(largest, fabs((double)got[0][i]));
+        difference = fmax(difference, fabs((double)got[0][i] - (double)got[1][i]));
+    }
+    for (int k = 0; k < 2; k++) support_math_close(&toy[k].support);
+    return difference / largest;
+}
+
+TEST(the_usual_options_are_those_of_none)
+{
+    for (const NodusSamplerDef *def = sampler_table; def->name; def++)
+        assert_near(apart(def->name, &sampler_usual, def->name, NULL, false), 0, 0);
+}
+
+TEST(without_noise_an_ancestral_sampler_is_the_plain_one)
+{
+    static const char *const names[][2] = {{"euler_ancestral", "euler"},
+                                           {"dpm_2_ancestral", "dpm_2"},
+                                           {"euler_ancestral_cfg_pp", "euler_cfg_pp"},
+                                           {"res_multistep_ancestral", "res_multistep"}};
+    SamplerOptions options = sampler_usual;
+    options.eta = 0;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        for (int f = 0; f < 2; f++) /* the others know flows only by their λ */
+            if (!f || i < 2) assert_near(apart(names[i][0], &options, names[i][1], NULL, f), 0, 1e-5);
+    assert_near(apart("dpmpp_2m_sde", &options, "dpmpp_2m", NULL, false), 0, 1e-5);
+}
+
+TEST(lms_of_the_first_order_is_euler)
+{
+    SamplerOptions options = sampler_usual;
+    options.order = 1;
+    assert_near(apart("lms", &options, "euler", NULL, false), 0, 1e-5);
+    options.order = 100; /* as many as there are steps */
+    assert_true(apart("lms", &options, "lms", NULL, false) > 1e-4);
+}
+
+TEST(each_option_makes_a_difference)
+{
+    const struct { const char *name; SamplerOptions options; } cases[] = {
+#define WITH(name_, field_, value_) {name_, ({ SamplerOptions o = sampler_usual; o.field_ = value_; o; })}
+        WITH("euler_ancestral", eta, 0.5f), WITH("euler_ancestral", s_noise, 0.5f), WITH("dpmpp_2s_ancestral", eta, 0.5f),
+        WITH("dpmpp_2s_ancestral", s_noise, 0.5f), WITH("euler_ancestral_cfg_pp", eta, 0.5f), WITH("euler_ancestral_cfg_pp", s_noise, 0.5f),
+        WITH("dpmpp_2m_sde", eta, 0.5f), WITH("dpmpp_2m_sde", s_noise, 0.5f), WITH("dpmpp_3m_sde", eta, 0.5f), WITH("dpmpp_3m_sde", s_noise, 0.5f),
+        WITH("dpmpp_sde", eta, 0.5f), WITH("dpmpp_sde", s_noise, 0.5f), WITH("dpmpp_sde", r, 0.3f), WITH("dpmpp_sde", r, 0.8f),
+        WITH("lms", order, 2), WITH("dpm_adaptive", order, 2), WITH("dpm_adaptive", adaptive.relative, 0.2f),
+        WITH("dpm_adaptive", adaptive.absolute, 0.2f), WITH("dpm_adaptive", adaptive.first_step, 0.2f),
+        WITH("dpm_adaptive", adaptive.safety, 0.98f), WITH("dpm_adaptive", adaptive.eta, 0.5f),
+        WITH("dpm_adaptive", adaptive.proportional, 0.2), WITH("dpm_adaptive", adaptive.integral, 0.5),
+        WITH("dpm_adaptive", adaptive.derivative, 0.1), WITH("er_sde", er.stages, 1), WITH("er_sde", er.stages, 2),
+        WITH("er_sde", er.reverse_time, true), WITH("er_sde", s_noise, 0.5f), WITH("sa_solver", eta, 0.5f), WITH("sa_solver", s_noise, 0.5f),
+        WITH("sa_solver", sa.predictor, 2), WITH("sa_solver", sa.corrector, 0), WITH("sa_solver", sa.corrector, 6),
+        WITH("sa_solver", sa.simple_second, true), WITH("sa_solver", sa.window, true), WITH("sa_solver_pece", sa.predictor, 1),
+#undef WITH
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        if (!(apart(cases[i].name, &cases[i].options, cases[i].name, NULL, false) > 1e-6)) fail_msg("%s: case %zu changes nothing", cases[i].name, i);
+}
+
+TEST(an_adaptive_sampler_that_may_not_step_gives_up)
+{
+    Toy toy = {.any_reports = true};
+    SamplerOptions options = sampler_usual;
+    NodusTensor *out;
+    options.adaptive.safety = 100; /* no step can grow so much */
+    toy.options = &options;
+    assert_ok(support_math_open("ref", NULL, 1, &toy.support));
+    assert_error(toy_run(&toy, "dpm_adaptive", eps, 10, &out), "has not come to an end after 10000 steps");
+    support_math_close(&toy.support);
+}
+
 /* One step, two, a part of a sampling, and lists that no scheduler makes: any numbers, but an end. */
 TEST(odd_lists_of_sigmas_come_to_an_end)
 {
@@ -307,4 +392,6 @@ TEST(odd_lists_of_sigmas_come_to_an_end)
 
 TEST_MAIN(CASE(the_reference_on_eps_sigmas), CASE(the_reference_on_flow_sigmas), CASE(a_sampler_keeps_nothing_but_its_result),
           CASE(an_error_of_the_model_ends_the_sampling), CASE(the_table_is_in_the_order_that_lists_show),
-          CASE(flags_say_what_a_sampler_needs), CASE(a_gpu_name_gives_the_same_numbers_as_the_plain_one), CASE(odd_lists_of_sigmas_come_to_an_end))
+          CASE(flags_say_what_a_sampler_needs), CASE(a_gpu_name_gives_the_same_numbers_as_the_plain_one), CASE(odd_lists_of_sigmas_come_to_an_end),
+          CASE(the_usual_options_are_those_of_none), CASE(without_noise_an_ancestral_sampler_is_the_plain_one),
+          CASE(lms_of_the_first_order_is_euler), CASE(each_option_makes_a_difference), CASE(an_adaptive_sampler_that_may_not_step_gives_up))

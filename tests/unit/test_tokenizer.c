@@ -30,7 +30,7 @@ static void expect(const char *text, int count, const int32_t *ids, const float 
 {
     void **state_ = NULL;
     ClipPrompt prompt;
-    assert_ok(clip_tokenize(tokenizer, text, CLIP_END, &prompt));
+    assert_ok(clip_tokenize(tokenizer, text, CLIP_END, NULL, &prompt));
     if (prompt.chunks != 1 || prompt.ids[count + 1] != CLIP_END) fail_msg("\"%s\": not %d tokens", text, count);
     assert_int_equal(prompt.ids[0], CLIP_START);
     for (int i = 0; i < count; i++) {
@@ -171,7 +171,7 @@ TEST(special_tokens_are_cut_out_where_they_are_literal)
                    IDS(27, 347, 40786, 4160, 91, 285, 49407, 343, 49406, 344));
     expect_encoded("a<|endoftext|>'s", 16, IDS(320, 49407, 568));
     ClipPrompt prompt;
-    assert_ok(clip_tokenize(tokenizer, "<|startoftext|> a <|endoftext|> b", CLIP_END, &prompt));
+    assert_ok(clip_tokenize(tokenizer, "<|startoftext|> a <|endoftext|> b", CLIP_END, NULL, &prompt));
     assert_int_equal(prompt.length, 4); /* pooling stops at the first end token */
     clip_prompt_free(&prompt);
 }
@@ -179,7 +179,7 @@ TEST(special_tokens_are_cut_out_where_they_are_literal)
 TEST(embeddings_are_taken_out_and_named)
 {
     ClipPrompt prompt;
-    assert_ok(clip_tokenize(tokenizer, "a embedding:nothere, b\nembedding:two (embedding:three:1.2) c", CLIP_END, &prompt));
+    assert_ok(clip_tokenize(tokenizer, "a embedding:nothere, b\nembedding:two (embedding:three:1.2) c", CLIP_END, NULL, &prompt));
     assert_int_equal(prompt.embedding_count, 3);
     assert_string_equal(prompt.embeddings[0], "nothere");
     assert_string_equal(prompt.embeddings[1], "two");
@@ -202,13 +202,13 @@ TEST(long_groups_are_cut_at_the_border_and_short_ones_move_on)
     char text[1024];
     ClipPrompt prompt;
     reds(text, 75, "");
-    assert_ok(clip_tokenize(tokenizer, text, CLIP_END, &prompt));
+    assert_ok(clip_tokenize(tokenizer, text, CLIP_END, NULL, &prompt));
     assert_int_equal(prompt.chunks, 1);
     assert_int_equal(prompt.length, 77);
     clip_prompt_free(&prompt);
 
     reds(text, 76, ""); /* one more: cut */
-    assert_ok(clip_tokenize(tokenizer, text, CLIP_END, &prompt));
+    assert_ok(clip_tokenize(tokenizer, text, CLIP_END, NULL, &prompt));
     assert_int_equal(prompt.chunks, 2);
     assert_int_equal(prompt.ids[75], 736);
     assert_int_equal(prompt.ids[76], CLIP_END);
@@ -216,7 +216,7 @@ TEST(long_groups_are_cut_at_the_border_and_short_ones_move_on)
     clip_prompt_free(&prompt);
 
     reds(text, 72, "(a b c d e:1.2)"); /* five do not fit behind 72: they stay together */
-    assert_ok(clip_tokenize(tokenizer, text, CLIP_END, &prompt));
+    assert_ok(clip_tokenize(tokenizer, text, CLIP_END, NULL, &prompt));
     assert_int_equal(prompt.chunks, 2);
     assert_int_equal(prompt.length, 74);
     assert_int_equal(prompt.ids[73], CLIP_END);
@@ -226,7 +226,7 @@ TEST(long_groups_are_cut_at_the_border_and_short_ones_move_on)
     clip_prompt_free(&prompt);
 
     reds(text, 72, "(a b c d e f g h:1.2)"); /* eight are cut */
-    assert_ok(clip_tokenize(tokenizer, text, 0, &prompt));
+    assert_ok(clip_tokenize(tokenizer, text, 0, NULL, &prompt));
     assert_int_equal(prompt.chunks, 2);
     assert_memory_equal(prompt.ids + 73, ((int32_t[]){320, 321, 322, CLIP_END, CLIP_START, 323, 324, 325, 326, 327, CLIP_END, 0}),
                         12 * sizeof(int32_t));
@@ -259,14 +259,14 @@ TEST(hostile_prompts_take_linear_time)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *text = repeat(cases[i].piece, cases[i].times);
         ClipPrompt prompt;
-        assert_ok(clip_tokenize(tokenizer, text, CLIP_END, &prompt));
+        assert_ok(clip_tokenize(tokenizer, text, CLIP_END, NULL, &prompt));
         clip_prompt_free(&prompt);
         free(text);
     }
     char *open = repeat("(", 300000), *digits = repeat("1", 300000), *close = repeat(")", 300000), *all = malloc(900003);
     strcat(strcat(strcat(strcpy(all, open), "a:"), digits), close);
     ClipPrompt prompt;
-    assert_ok(clip_tokenize(tokenizer, all, CLIP_END, &prompt));
+    assert_ok(clip_tokenize(tokenizer, all, CLIP_END, NULL, &prompt));
     assert_true(isinf(prompt.weights[1]));
     clip_prompt_free(&prompt);
     free(open), free(digits), free(close), free(all);
@@ -280,7 +280,7 @@ TEST(a_prompt_has_a_largest_size)
     ClipPrompt prompt;
     int32_t *ids;
     size_t count;
-    assert_error(clip_tokenize(tokenizer, text, CLIP_END, &prompt), "4194306 bytes");
+    assert_error(clip_tokenize(tokenizer, text, CLIP_END, NULL, &prompt), "4194306 bytes");
     assert_error(clip_encode(tokenizer, text, strlen(text), &ids, &count), "4194306 bytes");
     free(text);
 }
@@ -294,7 +294,7 @@ TEST(random_bytes_give_tokens_of_the_vocabulary)
         char text[512] = "";
         for (int64_t n = support_between(&state, 0, 30); n > 0; n--) strcat(text, pieces[support_between(&state, 0, 14)]);
         ClipPrompt prompt;
-        assert_ok(clip_tokenize(tokenizer, text, CLIP_END, &prompt));
+        assert_ok(clip_tokenize(tokenizer, text, CLIP_END, NULL, &prompt));
         for (int i = 0; i < prompt.chunks * CLIP_CHUNK; i++) assert_in_range(prompt.ids[i], 0, CLIP_VOCABULARY - 1);
         assert_in_range(prompt.length, 2, CLIP_CHUNK);
         clip_prompt_free(&prompt);

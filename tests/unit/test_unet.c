@@ -172,7 +172,7 @@ TEST(errors_of_patches_and_missing_weights_stop_the_plan)
     assert_error(run_unet(&unet, 500, &out), "does not fit");
     unet = a_unet(1, 8, 8);
     unet.config.depth_in[1] = 2;
-    assert_error(run_unet(&unet, 500, &out), "model.diffusion_model.input_blocks.1.1.transformer_blocks.1.norm1");
+    assert_error(run_unet(&unet, 500, &out), "model.diffusion_model.input_blocks.1.1.transformer_blocks.1.norm2");
     unet = a_unet(1, 8, 8);
     unet.config.heads = 7;
     assert_error(run_unet(&unet, 500, &out), "heads");

@@ -1,0 +1,118 @@
+/* conds_entries.c: from conditionings to the evaluations of a sampling: each entry's rectangle, weights and part of the sampling
+ * (numerics.md §5, "Preparation").
+ *
+ * One idea: a list must be asked in the rectangles of the other lists too, or guidance would compare a part of the picture with
+ * the whole. So an entry with an area gets a twin in every list that has none there, told what that list says of the place. */
+#include "engine/base/status.h"
+#include "nodes/diffusion/concat.h"
+#include "nodes/diffusion/conds_inside.h"
+
+static NodusStatus entry_add(Conds *conds, int list, const Cond *cond)
+{
+    const ModelSampling *sampling = &conds->setup.model->sampling;
+    Entry *entry = &conds->entry[conds->entries++];
+    *entry = (Entry){
+        .cond = cond,
+        .source = cond,
+        .list = list,
+        .start = (float)model_sampling_percent(sampling, cond->start),
+        .end = (float)model_sampling_percent(sampling, cond->end),
+    };
+    if (cond->mask) NODUS_TRY(area_mask(conds->math, cond->mask, &conds->picture, &entry->mask));
+    return area_of(conds->math, cond, entry->mask, &conds->picture, &entry->area, &entry->boxed);
+}
+
+/* ---- Twins --------------------------------------------------------------------------------------------------------- */
+
+/* Of a list, the entry with the smallest area that holds all of `area`; NULL if there is none. */
+static const Entry *smallest_around(const Conds *conds, int list, const Box *area)
+{
+    const Entry *best = NULL;
+    for (int i = 0; i < conds->entries; i++) {
+        const Entry *entry = &conds->entry[i];
+        if (entry->list != list || (entry->boxed && !box_within(area, &entry->area))) continue;
+        if (!best ||
+            (entry->boxed && (!best->boxed || entry->area.height * entry->area.width < best->area.height * best->area.width)))
+            best = entry;
+    }
+    return best;
+}
+
+static bool list_has_area(const Conds *conds, int list, const Box *area)
+{
+    for (int i = 0; i < conds->entries; i++)
+        if (conds->entry[i].list == list && conds->entry[i].boxed && box_same(&conds->entry[i].area, area)) return true;
+    return false;
+}
+
+static void entry_twin(Conds *conds, const Entry *entry, int list)
+{
+    const Entry *told = list_has_area(conds, list, &entry->area) ? NULL : smallest_around(conds, list, &entry->area);
+    if (!told) return;
+    Entry *twin = &conds->entry[conds->entries++];
+    *twin = *entry;
+    twin->list = list;
+    twin->source = told->source;
+}
+
+/* Twins have areas too, but by then every list has theirs. */
+static void conds_twins(Conds *conds)
+{
+    for (int list = 0; list < conds->setup.lists; list++)
+        for (int i = 0, count = conds->entries; i < count; i++) {
+            if (conds->entry[i].list != list || !conds->entry[i].boxed) continue;
+            for (int other = 0; other < conds->setup.lists; other++)
+                if (other != list) entry_twin(conds, &conds->entry[i], other);
+        }
+}
+
+/* ---- Weights ------------------------------------------------------------------------------------------------------- */
+
+static NodusStatus entry_weigh(const Conds *conds, Entry *entry, NodusTensor *beside)
+{
+    const bool whole = box_same(&entry->box, &conds->picture);
+    entry->plain = !entry->mask && !entry->boxed && entry->cond->strength == 1;
+    NODUS_TRY(area_weight(conds->math, entry->cond, entry->mask, entry->boxed, &entry->box, &conds->picture, conds->batch,
+                          &entry->weight));
+    entry->spread = entry->weight;
+    if (!whole) NODUS_TRY(area_paste(conds->math, entry->weight, &entry->box, &conds->picture, &entry->spread));
+    entry->beside = beside;
+    return whole || !beside ? NULL : area_crop(conds->math, beside, &entry->box, &entry->beside);
+}
+
+/* What lies beside the picture acts nowhere. */
+static NodusStatus conds_weights(Conds *conds)
+{
+    const CondsSetup *setup = &conds->setup;
+    int kept = 0;
+    for (int i = 0; i < conds->entries; i++) {
+        Entry *entry = &conds->entry[i];
+        NodusTensor *beside = NULL;
+        entry->box = entry->area;
+        if (!area_clip(&entry->box, &conds->picture)) {
+            nodus_warn(setup->call, "an area of \"%s\" lies outside the picture: it has no effect",
+                       setup->list[entry->list].input);
+            continue;
+        }
+        if (concat_channels(setup->model))
+            NODUS_TRY(concat_input(setup->call, setup->model, entry->source, setup->latent, setup->mask, &beside));
+        NODUS_TRY(entry_weigh(conds, entry, beside));
+        conds->entry[kept++] = *entry;
+    }
+    conds->entries = kept;
+    return NULL;
+}
+
+NodusStatus conds_entries(Conds *conds)
+{
+    const CondsSetup *setup = &conds->setup;
+    size_t most = 0;
+    for (int i = 0; i < setup->lists; i++) most += (size_t)setup->list[i].conditioning->count;
+    conds->entry = nodus_alloc(setup->call, (most * (size_t)setup->lists + 1) * sizeof *conds->entry);
+    if (!conds->entry) return status_memory();
+    for (int list = 0; list < setup->lists; list++)
+        for (int i = 0; i < setup->list[list].conditioning->count; i++)
+            NODUS_TRY(entry_add(conds, list, &setup->list[list].conditioning->cond[i]));
+    conds_twins(conds);
+    return conds_weights(conds);
+}

@@ -1,0 +1,44 @@
+/* conds_inside.h: what conds.c (evaluation) and conds_entries.c (preparation) share. */
+#ifndef DIFFUSION_CONDS_INSIDE_H
+#define DIFFUSION_CONDS_INSIDE_H
+#include "nodes/diffusion/area.h"
+#include "nodes/diffusion/conds.h"
+
+/* One evaluation. All tensors are on the scratch list. */
+typedef struct Entry {
+    const Cond *cond;   /* where and when it acts, how strongly */
+    const Cond *source; /* what the network is told: mostly the same, else that of an entry of the other list */
+    int list;
+    bool boxed, plain;    /* it has an area; its weight is 1 everywhere */
+    Box area, box;        /* as it was asked for, and what of it lies on the picture */
+    float start, end;     /* it acts while end ≤ σ ≤ start */
+    NodusTensor *mask;    /* [b, 1, h, w] on the picture, or NULL */
+    NodusTensor *weight;  /* [batch, 1, h, w] in the box */
+    NodusTensor *spread;  /* the same on the whole picture, 0 outside the box */
+    NodusTensor *beside;  /* [batch, n, h, w] in the box: further input channels, or NULL */
+} Entry;
+
+/* Entries that share a call of the network, and what they need for it at any sigma. */
+typedef struct Batch {
+    int *member, count; /* by index */
+    int64_t tokens;
+    NodusTensor *context; /* [count·batch, tokens, d] */
+    NodusTensor *label;   /* [count·batch, n] or NULL */
+    NodusTensor *beside;  /* [count·batch, n, h, w] or NULL */
+} Batch;
+
+struct Conds {
+    CondsSetup setup;
+    NodusMath *math;
+    int64_t batch;
+    Box picture; /* at 0, 0 */
+    Entry *entry;
+    Batch *batches;
+    Plan **plan; /* those that were used: they stay until the end */
+    int entries, batch_count, plans;
+    size_t batch_room, plan_room;
+};
+
+/* Fills `entry`. */
+NodusStatus conds_entries(Conds *conds);
+#endif
