@@ -54,7 +54,7 @@ static NodusStatus guide_fit(Guide *guide, const NodusTensor *x)
     NodusTensor *before = guide->latent;
     if (nodus_tensor_dim(before, 2) == height && nodus_tensor_dim(before, 3) == width) return NULL;
     NODUS_TRY(nodus_tensor_resize(guide->math, &guide->latent, before, height, width, NODUS_BILINEAR));
-    nodus_tensor_release(guide->math, before);
+    if (guide->inpaint.latent != before) nodus_tensor_release(guide->math, before); /* else the mask still needs it */
     conds_close(guide->conds);
     guide->conds = NULL;
     return guide_conds(guide);
