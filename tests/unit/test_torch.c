@@ -19,7 +19,7 @@
 
 static void put_number(Text *file, uint64_t value, int bytes)
 {
-    for (int i = 0; i < bytes; i++) text_char(file, (char)(value >> 8 * i));
+    for (int i = 0; i < bytes; i++) text_char(file, (char)(i < 8 ? value >> 8 * i : 0));
 }
 
 static void put_word(Text *pickle, const char *word)
