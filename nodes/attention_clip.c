@@ -50,14 +50,8 @@ static NodusStatus factor_run(NodusCall *call, const void *args)
         derived_free(derived);
         return status;
     }
-    Clip *copy = clip_copy(in->clip);
-    if (!copy) {
-        weights_unref(weights);
-        return status_memory();
-    }
-    weights_unref(copy->weights);
-    copy->weights = weights;
-    return nodus_emit(call, 0, &type_clip, copy);
+    Clip *copy = clip_with_weights(in->clip, weights);
+    return copy ? nodus_emit(call, 0, &type_clip, copy) : status_memory();
 }
 
 static NodusStatus factor_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)

@@ -237,14 +237,8 @@ NodusStatus lora_on_model(Lora *lora, const Model *model, double strength, Model
         derived_free(derived);
         return status;
     }
-    *out = model_copy(model);
-    if (!*out) {
-        weights_unref(weights);
-        return status_memory();
-    }
-    weights_unref((*out)->weights);
-    (*out)->weights = weights;
-    return NULL;
+    *out = model_with_weights(model, weights);
+    return *out ? NULL : status_memory();
 }
 
 /* ---- Text encoders ------------------------------------------------------------------------------------------------- */
@@ -340,12 +334,6 @@ NodusStatus lora_on_clip(Lora *lora, const Clip *clip, double strength, Clip **o
         derived_free(derived);
         return status;
     }
-    *out = clip_copy(clip);
-    if (!*out) {
-        weights_unref(weights);
-        return status_memory();
-    }
-    weights_unref((*out)->weights);
-    (*out)->weights = weights;
-    return NULL;
+    *out = clip_with_weights(clip, weights);
+    return *out ? NULL : status_memory();
 }

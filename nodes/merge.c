@@ -90,13 +90,8 @@ static NodusStatus merge_models(NodusCall *call, const Blend *blend, const Model
     NODUS_TRY(values_require(call, "model1", one->weights, one->origin, "diffusion model"));
     NODUS_TRY(values_require(call, "model2", two->weights, two->origin, "diffusion model"));
     NODUS_TRY(merge_unets(blend, one, two, &count, &weights));
-    Model *merged = model_copy(one);
-    if (!merged) {
-        weights_unref(weights);
-        return status_memory();
-    }
-    weights_unref(merged->weights);
-    merged->weights = weights;
+    Model *merged = model_with_weights(one, weights);
+    if (!merged) return status_memory();
     merge_report(call, &count);
     return nodus_emit(call, 0, &type_model, merged);
 }
@@ -252,13 +247,8 @@ static NodusStatus merge_clips(NodusCall *call, const MergeClipArgs *in, double 
     NODUS_TRY(values_require(call, "clip1", in->clip1->weights, in->clip1->origin, "text encoder"));
     NODUS_TRY(values_require(call, "clip2", in->clip2->weights, in->clip2->origin, "text encoder"));
     NODUS_TRY(merge_texts(&blend, in->clip1, in->clip2, &count, &weights));
-    Clip *merged = clip_copy(in->clip1);
-    if (!merged) {
-        weights_unref(weights);
-        return status_memory();
-    }
-    weights_unref(merged->weights);
-    merged->weights = weights;
+    Clip *merged = clip_with_weights(in->clip1, weights);
+    if (!merged) return status_memory();
     merge_report(call, &count);
     return nodus_emit(call, 0, &type_clip, merged);
 }

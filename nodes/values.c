@@ -56,6 +56,14 @@ Model *model_copy(const Model *model)
     return NULL;
 }
 
+Model *model_with_weights(const Model *model, WeightSet *weights)
+{
+    Model *copy = model_copy(model);
+    weights_unref(copy ? copy->weights : weights);
+    if (copy) copy->weights = weights;
+    return copy;
+}
+
 static void model_account(const void *payload, NodusAccount *account)
 {
     account_weights(((const Model *)payload)->weights, account);
@@ -82,6 +90,14 @@ Clip *clip_copy(const Clip *clip)
     *copy = *clip;
     copy->weights = weights_ref(clip->weights);
     copy->origin = memory_text(clip->origin);
+    return copy;
+}
+
+Clip *clip_with_weights(const Clip *clip, WeightSet *weights)
+{
+    Clip *copy = clip_copy(clip);
+    weights_unref(copy ? copy->weights : weights);
+    if (copy) copy->weights = weights;
     return copy;
 }
 

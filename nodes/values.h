@@ -91,6 +91,9 @@ NodusStatus values_require(NodusCall *call, const char *input, const WeightSet *
 /* Copies for nodes that change a part: they share weights and patches; NULL when out of memory. */
 Model *model_copy(const Model *model);
 Clip *clip_copy(const Clip *clip);
+/* The same with other weights, whose reference they take over, also on failure. */
+Model *model_with_weights(const Model *model, WeightSet *weights);
+Clip *clip_with_weights(const Clip *clip, WeightSet *weights);
 
 extern const NodusType type_latent, type_model, type_clip, type_vae, type_conditioning;
 

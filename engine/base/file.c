@@ -181,6 +181,16 @@ void file_abandon(FileWriter *file)
     writer_free(file);
 }
 
+NodusStatus file_write_whole(const char *path, const void *data, size_t size)
+{
+    FileWriter *file;
+    NODUS_TRY(file_create(path, &file));
+    NodusStatus status = file_write(file, data, size);
+    if (!status) return file_commit(file);
+    file_abandon(file);
+    return status;
+}
+
 NodusStatus file_commit(FileWriter *file)
 {
     NodusStatus status = flush(file);

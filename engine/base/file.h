@@ -17,6 +17,7 @@ NodusStatus file_write(FileWriter *file, const void *data, size_t size);
 NodusStatus file_commit(FileWriter *file);                           /* replaces the target; frees the writer in any case */
 NodusStatus file_commit_new(FileWriter *file, bool *exists);         /* never replaces: *exists tells that the name was taken */
 NodusStatus file_commit_as(FileWriter *file, const char *path, bool *exists); /* the same under another name; the writer stays when *exists */
+NodusStatus file_write_whole(const char *path, const void *data, size_t size); /* all of the above; replaces the target */
 void file_abandon(FileWriter *file);                                 /* removes the temporary; NULL is allowed */
 
 NodusStatus file_make_folders(const char *path);      /* like mkdir -p */

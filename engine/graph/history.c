@@ -132,16 +132,11 @@ static void name_of(const Workflow *workflow, NodusHash *hash, char hex[33])
 
 static NodusStatus write_text(const char *folder, const char *name, const Text *text)
 {
-    FileWriter *writer;
     NODUS_TRY(file_make_folders(folder));
     char *path = file_join(folder, name);
     if (!path) return status_memory();
-    NodusStatus status = file_create(path, &writer);
+    NodusStatus status = file_write_whole(path, text_get(text), text->length);
     memory_free(path);
-    if (status) return status;
-    status = file_write(writer, text_get(text), text->length);
-    if (!status) return file_commit(writer);
-    file_abandon(writer);
     return status;
 }
 

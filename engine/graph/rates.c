@@ -91,14 +91,10 @@ static void write_file(const Rates *rates)
     Text text = {0};
     for (size_t i = 0; i < rates->count; i++) text_format(&text, "%s\t%.6g\n", rates->row[i].key, rates->row[i].rate);
     char *slash = text.failed ? NULL : strrchr(rates->file, '/');
-    FileWriter *writer = NULL;
     if (slash) *slash = '\0';
     NodusStatus status = slash ? file_make_folders(rates->file) : NULL;
     if (slash) *slash = '/';
-    if (!status && !text.failed) status = file_create(rates->file, &writer);
-    if (!status && writer) status = file_write(writer, text_get(&text), text.length);
-    if (!status && writer) status = file_commit(writer);
-    else file_abandon(writer);
+    if (!status && !text.failed) status = file_write_whole(rates->file, text_get(&text), text.length);
     nodus_error_free(status);
     text_free(&text);
 }
