@@ -141,20 +141,17 @@ typedef struct Plan {
     int cell, left, top, label; /* label: width of the columns' */
 } Plan;
 
-/* The longest side of all pictures: small ones need no large cells. */
-static NodusStatus longest_side(const Sheet *sheet, int *side)
+/* The longest side of all pictures, from their headers: small ones need no large cells. */
+static int longest_side(const Sheet *sheet)
 {
-    *side = LEAST_CELL;
-    for (int i = 0; i < sheet->rows * sheet->columns && *side < LARGEST_CELL; i++) {
-        Picture picture;
+    int side = LEAST_CELL;
+    for (int i = 0; i < sheet->rows * sheet->columns && side < LARGEST_CELL; i++) {
         if (!sheet->picture[i]) continue;
-        NODUS_TRY(picture_read(sheet->picture[i], &picture));
-        if (picture.width > *side) *side = picture.width;
-        if (picture.height > *side) *side = picture.height;
-        picture_free(&picture);
+        const PictureSize size = picture_size(sheet->picture[i]);
+        if (size.width > side) side = size.width;
+        if (size.height > side) side = size.height;
     }
-    if (*side > LARGEST_CELL) *side = LARGEST_CELL;
-    return NULL;
+    return side < LARGEST_CELL ? side : LARGEST_CELL;
 }
 
 /* A column is as wide as its picture or its label, whatever is wider. */
@@ -202,23 +199,11 @@ static NodusStatus draw(const Sheet *sheet, const Plan *plan, Canvas *canvas)
     return NULL;
 }
 
-static NodusStatus write_file(const char *path, const void *data, size_t size)
-{
-    FileWriter *file;
-    NODUS_TRY(file_create(path, &file));
-    NodusStatus status = file_write(file, data, size);
-    if (!status) return file_commit(file);
-    file_abandon(file);
-    return status;
-}
-
 NodusStatus sheet_write(const Sheet *sheet, const char *path)
 {
     Plan plan;
     Canvas canvas;
-    int side;
-    NODUS_TRY(longest_side(sheet, &side));
-    if (!plan_sheet(sheet, side, &plan, &canvas))
+    if (!plan_sheet(sheet, longest_side(sheet), &plan, &canvas))
         return nodus_error(NODUS_ERROR_INPUT, "no contact sheet: %d by %d pictures do not fit on one; the pictures are all there",
                            sheet->rows, sheet->columns);
     const size_t bytes = (size_t)canvas.width * (size_t)canvas.height * CHANNELS;
@@ -229,7 +214,7 @@ NodusStatus sheet_write(const Sheet *sheet, const char *path)
     NodusStatus status = draw(sheet, &plan, &canvas);
     if (!status)
         status = png_encode(canvas.pixel, canvas.width, canvas.height, CHANNELS, COMPRESSION, false, NULL, 0, &png, &size);
-    if (!status) status = write_file(path, png, size);
+    if (!status) status = file_write_whole(path, png, size);
     memory_free(png);
     free(canvas.pixel);
     return status;

@@ -199,7 +199,7 @@ static void show_to_people(Show *show, const NodusEvent *event)
 void show_event(void *user, const NodusEvent *event)
 {
     Show *show = user;
-    take(show, event);
+    if (show->options->sweep.count) take(show, event);
     if (show->options->json) {
         puts(event->json);
         fflush(stdout);

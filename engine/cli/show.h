@@ -5,7 +5,7 @@
 
 typedef enum Stage { STAGE_TEXT, STAGE_SAMPLING, STAGE_DECODING, STAGE_ENCODING, STAGE_OTHER, STAGE_COUNT } Stage;
 
-/* What the last prompt gave: for a sweep's table. */
+/* What the last prompt of a sweep gave: for its table. */
 typedef struct ShowTaken {
     char **file; /* of output nodes, as they are shown */
     int count;
