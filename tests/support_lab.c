@@ -110,3 +110,11 @@ NodusStatus lab_array(Lab *lab, const char *json, const char *node, uint32_t slo
     if (outcome != NODUS_SUCCESS) return nodus_error(NODUS_ERROR_INTERNAL, "the run failed: %s", lab->error);
     return read_npy(file, out);
 }
+
+int lab_told(NodusStatus status)
+{
+    if (!status) return 0;
+    fprintf(stderr, "%s\n", nodus_error_message(status));
+    nodus_error_free(status);
+    return -1;
+}

@@ -19,4 +19,19 @@ typedef struct LabArray { int64_t dim[NODUS_MAX_RANK]; size_t count; float *data
 NodusStatus lab_array(Lab *lab, const char *json, const char *node, uint32_t slot, const char *part, LabArray *out);
 /* lab->folder/name, in a buffer that the fourth call after it reuses. */
 const char *lab_path(const Lab *lab, const char *name);
+
+/* setup and teardown of a program with one static `lab`; `open_`: a NodusStatus, of lab_open and what the tests need besides. */
+#define LAB_FIXTURE(open_)            \
+    static int setup(void **state)    \
+    {                                 \
+        (void)state;                  \
+        return lab_told(open_);       \
+    }                                 \
+    static int teardown(void **state) \
+    {                                 \
+        (void)state;                  \
+        lab_close(&lab);              \
+        return 0;                     \
+    }
+int lab_told(NodusStatus status); /* 0, or −1 when it is an error, which is printed and freed */
 #endif

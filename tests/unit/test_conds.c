@@ -7,19 +7,7 @@
 #include <stdlib.h>
 
 static Lab lab;
-static int setup(void **state)
-{
-    (void)state;
-    NodusStatus status = lab_open(&lab, NULL);
-    if (status) fprintf(stderr, "%s\n", nodus_error_message(status));
-    return status ? -1 : 0;
-}
-static int teardown(void **state)
-{
-    (void)state;
-    lab_close(&lab);
-    return 0;
-}
+LAB_FIXTURE(lab_open(&lab, NULL))
 
 /* Texts A and B; masks M0 (nothing), M1 (all) and ML (the left half); a latent of 16 × 16 cells. */
 #define ITEM(id_, class_, inputs_) "\"" id_ "\": {\"class_type\": \"" class_ "\", \"inputs\": {" inputs_ "}}, "

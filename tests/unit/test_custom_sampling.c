@@ -8,17 +8,7 @@
 #include <string.h>
 
 static Lab lab;
-static int setup(void **state)
-{
-    (void)state;
-    return lab_open(&lab, NULL) ? -1 : 0;
-}
-static int teardown(void **state)
-{
-    (void)state;
-    lab_close(&lab);
-    return 0;
-}
+LAB_FIXTURE(lab_open(&lab, NULL))
 
 #define NODE(id_, type_, inputs_) "\"" id_ "\": {\"class_type\": \"" type_ "\", \"inputs\": {" inputs_ "}}"
 #define LINK(name_, node_) "\"" name_ "\": [\"" node_ "\", 0]"

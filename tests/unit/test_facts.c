@@ -127,17 +127,7 @@ static const NodusNode node_late = {.struct_size = sizeof(NodusNode),
 
 static const NodusNode *const nodes[] = {&node_canvas, &node_pair, &node_either, &node_late, NULL};
 
-static int setup(void **state)
-{
-    (void)state;
-    return lab_open(&lab, nodes) ? -1 : 0;
-}
-static int teardown(void **state)
-{
-    (void)state;
-    lab_close(&lab);
-    return 0;
-}
+LAB_FIXTURE(lab_open(&lab, nodes))
 
 /* ---- Looking ------------------------------------------------------------------------------------------------------- */
 

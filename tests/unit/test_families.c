@@ -11,20 +11,12 @@
 
 static Lab lab;
 
-static int setup(void **state)
+static NodusStatus prepare(void)
 {
-    (void)state;
-    NodusStatus status = lab_open(&lab, NULL);
-    if (!status) status = support_families(lab_path(&lab, "models"));
-    if (status) fprintf(stderr, "%s\n", nodus_error_message(status));
-    return status ? -1 : 0;
+    NODUS_TRY(lab_open(&lab, NULL));
+    return support_families(lab_path(&lab, "models"));
 }
-static int teardown(void **state)
-{
-    (void)state;
-    lab_close(&lab);
-    return 0;
-}
+LAB_FIXTURE(prepare())
 
 /* ---- Workflows --------------------------------------------------------------------------------------------------------- */
 

@@ -8,17 +8,7 @@
 
 static Lab lab;
 
-static int setup(void **state)
-{
-    (void)state;
-    return lab_open(&lab, NULL) ? -1 : 0;
-}
-static int teardown(void **state)
-{
-    (void)state;
-    lab_close(&lab);
-    return 0;
-}
+LAB_FIXTURE(lab_open(&lab, NULL))
 
 #define GRAPH                                                                                                                   \
     "{\"1\": {\"class_type\": \"CheckpointLoaderSimple\", \"inputs\": {\"ckpt_name\": \"shapes-sd1.safetensors\"}},"            \

@@ -27,19 +27,7 @@ static const NodusNode node_test_image = {
 static const NodusNode *const nodes[] = {&node_test_image, NULL};
 
 static Lab lab;
-static int setup(void **state)
-{
-    (void)state;
-    NodusStatus status = lab_open(&lab, nodes);
-    if (status) fprintf(stderr, "%s\n", nodus_error_message(status));
-    return status ? -1 : 0;
-}
-static int teardown(void **state)
-{
-    (void)state;
-    lab_close(&lab);
-    return 0;
-}
+LAB_FIXTURE(lab_open(&lab, nodes))
 
 #define TEST_IMAGE(n_) "\"1\": {\"class_type\": \"TestImage\", \"inputs\": {\"count\": " #n_ "}}"
 #define LOAD(file_) "\"1\": {\"class_type\": \"LoadImage\", \"inputs\": {\"image\": \"" file_ "\"}}"

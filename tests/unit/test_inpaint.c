@@ -31,19 +31,7 @@ static const NodusNode node_test_concat = {
 static const NodusNode *const nodes[] = {&node_test_concat, NULL};
 
 static Lab lab;
-static int setup(void **state)
-{
-    (void)state;
-    NodusStatus status = lab_open(&lab, nodes);
-    if (status) fprintf(stderr, "%s\n", nodus_error_message(status));
-    return status ? -1 : 0;
-}
-static int teardown(void **state)
-{
-    (void)state;
-    lab_close(&lab);
-    return 0;
-}
+LAB_FIXTURE(lab_open(&lab, nodes))
 
 /* Pictures of two colours; a mask of one pixel near the middle, and of all. */
 #define ITEM(id_, class_, inputs_) "\"" id_ "\": {\"class_type\": \"" class_ "\", \"inputs\": {" inputs_ "}}, "

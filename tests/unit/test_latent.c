@@ -8,19 +8,7 @@
 #include <time.h>
 
 static Lab lab;
-static int setup(void **state)
-{
-    (void)state;
-    NodusStatus status = lab_open(&lab, NULL);
-    if (status) fprintf(stderr, "%s\n", nodus_error_message(status));
-    return status ? -1 : 0;
-}
-static int teardown(void **state)
-{
-    (void)state;
-    lab_close(&lab);
-    return 0;
-}
+LAB_FIXTURE(lab_open(&lab, NULL))
 
 #define EMPTY(w_, h_, b_) \
     "\"1\": {\"class_type\": \"EmptyLatentImage\", \"inputs\": {\"width\": " #w_ ", \"height\": " #h_ ", \"batch_size\": " #b_ "}}"

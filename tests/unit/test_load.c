@@ -39,19 +39,7 @@ static NodusStatus prepare(void)
     NODUS_TRY(write_part("first_stage_model.", lab_path(&lab, "models/vae/lone.safetensors")));
     return write_part("cond_stage_model.", lab_path(&lab, "models/checkpoints/text-only.safetensors"));
 }
-static int setup(void **state)
-{
-    (void)state;
-    NodusStatus status = prepare();
-    if (status) fprintf(stderr, "%s\n", nodus_error_message(status));
-    return status ? -1 : 0;
-}
-static int teardown(void **state)
-{
-    (void)state;
-    lab_close(&lab);
-    return 0;
-}
+LAB_FIXTURE(prepare())
 
 #define LOAD(id_, file_) "\"" id_ "\": {\"class_type\": \"CheckpointLoaderSimple\", \"inputs\": {\"ckpt_name\": \"" file_ "\"}}"
 #define ENCODE(id_, clip_, slot_, text_) \

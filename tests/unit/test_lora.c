@@ -50,19 +50,7 @@ static NodusStatus prepare(void)
     NODUS_TRY(write_lora("stranger.safetensors", "lora_unet_input_blocks_77_1_proj_in", ".lora_up.weight", ".lora_down.weight", true));
     return write_lora("loha.safetensors", "lora_unet_input_blocks_1_1_proj_in", ".hada_w1_a", ".hada_w1_b", true);
 }
-static int setup(void **state)
-{
-    (void)state;
-    NodusStatus status = prepare();
-    if (status) fprintf(stderr, "%s\n", nodus_error_message(status));
-    return status ? -1 : 0;
-}
-static int teardown(void **state)
-{
-    (void)state;
-    lab_close(&lab);
-    return 0;
-}
+LAB_FIXTURE(prepare())
 
 /* One step over a small latent, with the LoRA loaded so. */
 static LabArray sampled(const char *loader)

@@ -6,19 +6,7 @@
 #include <stdlib.h>
 
 static Lab lab;
-static int setup(void **state)
-{
-    (void)state;
-    NodusStatus status = lab_open(&lab, NULL);
-    if (status) fprintf(stderr, "%s\n", nodus_error_message(status));
-    return status ? -1 : 0;
-}
-static int teardown(void **state)
-{
-    (void)state;
-    lab_close(&lab);
-    return 0;
-}
+LAB_FIXTURE(lab_open(&lab, NULL))
 
 #define BASE                                                                                                                    \
     "{\"1\": {\"class_type\": \"CheckpointLoaderSimple\", \"inputs\": {\"ckpt_name\": \"shapes-sd1.safetensors\"}},"              \

@@ -81,19 +81,7 @@ static NodusStatus prepare(void)
     NODUS_TRY(write_half("models/vae_approx/taesdxl_decoder.safetensors", true));
     return write_half("models/vae_approx/taesd3_decoder.safetensors", true);
 }
-static int setup(void **state)
-{
-    (void)state;
-    NodusStatus status = prepare();
-    if (status) fprintf(stderr, "%s\n", nodus_error_message(status));
-    return status ? -1 : 0;
-}
-static int teardown(void **state)
-{
-    (void)state;
-    lab_close(&lab);
-    return 0;
-}
+LAB_FIXTURE(prepare())
 
 static void graph(char json[2048], const char *vae)
 {

@@ -26,19 +26,7 @@ static NodusStatus prepare(void)
     NODUS_TRY(support_upscaler_compact(lab_path(&lab, "models/upscale_models/compact.safetensors"), 3, false));
     return support_upscaler_compact(lab_path(&lab, "models/upscale_models/silent.safetensors"), 2, true);
 }
-static int setup(void **state)
-{
-    (void)state;
-    NodusStatus status = prepare();
-    if (status) fprintf(stderr, "%s\n", nodus_error_message(status));
-    return status ? -1 : 0;
-}
-static int teardown(void **state)
-{
-    (void)state;
-    lab_close(&lab);
-    return 0;
-}
+LAB_FIXTURE(prepare())
 
 static void graph(char json[2048], const char *file, int width, int height)
 {
