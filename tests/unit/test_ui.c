@@ -190,7 +190,7 @@ static const NodusNode odd_node = {NODUS_NODE("Odd", "Odd", "test", OddArgs, odd
 static void expect_odd(const char *values, const char *want)
 {
     Registry *registry;
-    Json *json, *wanted;
+    Json *json, *wanted = NULL;
     Report report = {0};
     cJSON *prompt;
     Text text = {0};
