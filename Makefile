@@ -9,8 +9,8 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 datadir ?= $(PREFIX)/share
 
-ROOMS ?= engine/base engine/tensor engine/formats engine/graph engine kernels/ref kernels/cpu nodes nodes/known nodes/models nodes/diffusion
-LIBS  := libcjson libpng libturbojpeg libwebp libwebpmux libwebpdemux libexif zlib libzstd libxxhash libutf8proc libpcre2-32
+ROOMS ?= engine/base engine/tensor engine/formats engine/graph engine kernels/ref kernels/cpu nodes nodes/known nodes/models nodes/diffusion lua
+LIBS  := lua5.4 libcjson libpng libturbojpeg libwebp libwebpmux libwebpdemux libexif zlib libzstd libxxhash libutf8proc libpcre2-32
 EXTRA_CFLAGS  ?=
 EXTRA_LDFLAGS ?=
 
@@ -24,10 +24,10 @@ $(error missing libraries: $(MISSING); ./bootstrap installs them)
 endif
 endif
 
-COMMON := -std=gnu17 -D_GNU_SOURCE -I. -Iinclude -fvisibility=hidden -ffp-contract=off -fno-math-errno -pthread \
+COMMON := -std=gnu17 -D_GNU_SOURCE -I. -Iinclude -fvisibility=hidden -fPIC -ffp-contract=off -fno-math-errno -pthread \
           -Wall -Wextra $(WERROR) -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wvla -Wno-missing-field-initializers \
           $(shell $(PKG_CONFIG) --cflags $(LIBS) stb 2>/dev/null)
-LDLIBS := $(shell $(PKG_CONFIG) --libs $(LIBS) 2>/dev/null) -lm -pthread
+LDLIBS := $(shell $(PKG_CONFIG) --libs $(LIBS) 2>/dev/null) -ldl -lm -pthread
 
 LIB_SOURCES := $(sort $(foreach room,$(ROOMS),$(wildcard $(room)/*.c)))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
@@ -40,15 +40,20 @@ CLI_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard engine/cli/*.c))
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-build: $(BUILD)/nodus $(BUILD)/libnodus.a ## the program and the library, in build/
+build: $(BUILD)/nodus $(BUILD)/libnodus.a $(BUILD)/libnodus.so ## the program and the libraries, in build/
 
 $(BUILD)/nodus: $(CLI_OBJECTS) $(BUILD)/libnodus.a
 	@echo "  LD  $@"
-	$(Q)$(CC) $(CFLAGS) $(EXTRA_LDFLAGS) -o $@ $(CLI_OBJECTS) $(BUILD)/libnodus.a $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(EXTRA_LDFLAGS) -rdynamic -o $@ $(CLI_OBJECTS) -Wl,--whole-archive $(BUILD)/libnodus.a -Wl,--no-whole-archive $(LDLIBS)
 
 $(BUILD)/libnodus.a: $(LIB_OBJECTS)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
+
+# Plug-ins and programs link with this one; its symbols are those of include/nodus.
+$(BUILD)/libnodus.so: $(LIB_OBJECTS)
+	@echo "  LD  $@"
+	$(Q)$(CC) $(CFLAGS) $(EXTRA_LDFLAGS) -shared -Wl,-soname,libnodus.so.0 -o $@ $^ $(LDLIBS)
 
 # A file of kernels/cpu is compiled for the instruction set that its name ends in.
 $(BUILD)/kernels/cpu/%_avx2.o: ISA := -mavx2 -mfma -mf16c
