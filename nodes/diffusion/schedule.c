@@ -33,7 +33,7 @@ float schedule_linspace(float start, float end, int n, int i)
 {
     if (n < 2) return start;
     const float step = (end - start) / (float)(n - 1);
-    return i < n / 2 ? start + step * (float)i : end - step * (float)(n - 1 - i);
+    return i < n / 2 ? fmaf(step, (float)i, start) : fmaf(-step, (float)(n - 1 - i), end);
 }
 
 /* Every S/steps-th level of the table, from the top. */

@@ -15,6 +15,6 @@ int schedule_karras_between(double sigma_min, double sigma_max, double rho, int 
 int schedule_exponential_between(double sigma_min, double sigma_max, int steps, float *out, int capacity);
 /* Timesteps at the quantiles of a beta distribution: Lee et al., "Beta Sampling is All You Need", 2024. */
 int schedule_beta_shaped(const NodusNoiseLevels *levels, double alpha, double beta, int steps, float *out, int capacity);
-/* Element i of n evenly spaced f32 numbers, reckoned from the nearer end as PyTorch does. */
+/* Element i of n evenly spaced f32 numbers, reckoned from the nearer end with one rounding, as PyTorch does. */
 float schedule_linspace(float start, float end, int n, int i);
 #endif

@@ -191,13 +191,21 @@ TEST(the_beta_distribution_and_its_inverse)
     for (int i = 0; i <= 100; i++) assert_near(beta_cumulative(0.6, 0.6, beta_quantile(0.6, 0.6, i / 100.0, 0.5)), i / 100.0, 1e-12);
 }
 
+/* PyTorch's numbers: a product rounded by itself differs in the last bit, which karras makes seven of, which decide a Brownian query. */
+TEST(evenly_spaced_numbers_are_rounded_once)
+{
+    assert_true(schedule_linspace(0, 1, 10, 6) == 0x1.555556p-1f);
+    assert_true(schedule_linspace(0, 1, 14, 10) == 0x1.89d89ep-1f);
+    assert_true(schedule_linspace(0, 1, 15, 7) == 0x1.fffffep-2f);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
         CASE(twenty_steps_of_each_scheduler), CASE(the_list_of_schedulers_is_in_the_known_order), CASE(some_lists_have_other_lengths),
         CASE(nothing_is_written_beyond_the_capacity), CASE(one_step_is_from_the_largest_sigma_to_zero),
         CASE(denoise_takes_the_tail_of_a_longer_list), CASE(denoise_zero_is_nothing_to_do), CASE(start_and_end_cut_the_list),
-        CASE(an_absurd_denoise_is_refused), CASE(the_beta_distribution_and_its_inverse),
+        CASE(an_absurd_denoise_is_refused), CASE(the_beta_distribution_and_its_inverse), CASE(evenly_spaced_numbers_are_rounded_once),
     };
     return cmocka_run_group_tests(cases, setup, NULL);
 }
