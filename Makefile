@@ -55,6 +55,10 @@ $(BUILD)/libnodus.so: $(LIB_OBJECTS)
 	@echo "  LD  $@"
 	$(Q)$(CC) $(CFLAGS) $(EXTRA_LDFLAGS) -shared -Wl,-soname,libnodus.so.0 -o $@ $^ $(LDLIBS)
 
+# These hold text files of the tree (.incbin).
+$(BUILD)/lua/library.o: $(wildcard lua/nodus/*.lua)
+$(BUILD)/engine/cli/plugin_new.o: $(wildcard docs/plugins/sepia/*)
+
 # A file of kernels/cpu is compiled for the instruction set that its name ends in.
 $(BUILD)/kernels/cpu/%_avx2.o: ISA := -mavx2 -mfma -mf16c
 $(BUILD)/kernels/cpu/%_avx512.o: ISA := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
@@ -108,20 +112,23 @@ lint: ## clang's warnings, include rules, script syntax
 	@for f in $(filter %_avx2.c,$(ALL_SOURCES)); do clang $(COMMON) -mavx2 -mfma -mf16c -fsyntax-only $$f || exit 1; done
 	@for f in $(filter %_avx512.c,$(ALL_SOURCES)); do clang $(COMMON) -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -fsyntax-only $$f || exit 1; done
 	@tests/check_includes
-	@bash -n bootstrap .ci/run tests/run && echo "lint: clean"
+	@bash -n bootstrap .ci/run tests/run docs/make_reference docs/make_gallery && echo "lint: clean"
 
 format: ## lay out .c files by .clang-format
 	clang-format -i $(filter-out nodes/models/merges_table.c,$(ALL_SOURCES))
 
-docs: build ## man pages and shell completion into build/docs, from the tables of the command line
+docs: build ## man pages, shell completion and the pages of nodes, from their tables
 	@mkdir -p $(BUILD)/docs
 	@$(BUILD)/nodus man > $(BUILD)/docs/nodus.1
 	@for s in bash zsh fish; do $(BUILD)/nodus completion $$s > $(BUILD)/docs/nodus.$$s; done
-	@echo "docs: $(BUILD)/docs"
+	@docs/make_reference $(BUILD)
+	@echo "docs: $(BUILD)/docs, docs/nodes.md, docs/comfyui-nodes.md"
 
 install: build docs ## program, library, headers, demo model, man page, completion; DESTDIR and PREFIX are honoured
 	install -Dm755 $(BUILD)/nodus $(DESTDIR)$(PREFIX)/bin/nodus
 	install -Dm644 $(BUILD)/libnodus.a $(DESTDIR)$(PREFIX)/lib/libnodus.a
+	install -Dm755 $(BUILD)/libnodus.so $(DESTDIR)$(PREFIX)/lib/libnodus.so.0
+	ln -sf libnodus.so.0 $(DESTDIR)$(PREFIX)/lib/libnodus.so
 	install -d $(DESTDIR)$(PREFIX)/include/nodus $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	install -m644 include/nodus/*.h $(DESTDIR)$(PREFIX)/include/nodus/
 	printf 'Name: nodus\nDescription: node-graph engine for diffusion models\nVersion: 0.1.0\nRequires.private: $(LIBS)\nLibs: -L$(PREFIX)/lib -lnodus\nLibs.private: -lm -pthread\nCflags: -I$(PREFIX)/include\n' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/nodus.pc

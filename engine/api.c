@@ -9,6 +9,8 @@
 #include "engine/formats/metadata.h"
 #include "engine/graph/engine.h"
 #include "engine/graph/object_info.h"
+#include "engine/graph/plugin_probe.h"
+#include "engine/graph/plugins.h"
 #include "engine/graph/run.h"
 #include "engine/graph/strict.h"
 #include "engine/graph/why.h"
@@ -65,6 +67,39 @@ void nodus_free(void *memory)
     memory_free(memory);
 }
 
+/* ---- Plug-ins ------------------------------------------------------------------------------------------------------ */
+
+NodusStatus nodus_plugin_check(const NodusPluginCheck *check, char **report, bool *good)
+{
+    Text text = {0};
+    bool survived = false;
+    if (!check || check->struct_size < sizeof *check || !check->file || !check->program)
+        return nodus_error(NODUS_ERROR_INPUT, "NodusPluginCheck: set struct_size, file and program");
+    NodusStatus status = plugin_probe(
+        &(PluginProbe){.program = check->program, .file = check->file, .timeout = check->timeout}, &text, &survived);
+    *good = !status && survived && strstr(text_get(&text), "\"good\": true");
+    if (!status) plugin_verdict_note(check->cache_directory, check->file, survived, text_get(&text));
+    if (!status) return text_take(&text, report);
+    text_free(&text);
+    return status;
+}
+
+/* The registry and the plug-in stay: the library that was loaded points to them. */
+NodusStatus nodus_plugin_report(const char *file, char **report, bool *good)
+{
+    Text text = {0};
+    Registry *registry;
+    NodusPlugin *plugin;
+    NODUS_TRY(registry_new(&registry));
+    NODUS_TRY(register_builtins(registry, NULL));
+    NODUS_TRY(plugin_open(registry, file, &plugin));
+    *good = !faults_any(&plugin->faults);
+    plugin_report(plugin, &text);
+    return text_take(&text, report);
+}
+
+/* ---- Tables -------------------------------------------------------------------------------------------------------- */
+
 static NodusStatus print_node(NodusEngine *engine, const NodusNode *node, Text *text)
 {
     if (text->length > 1) text_add(text, ", ");
@@ -116,6 +151,7 @@ NodusStatus nodus_engine_describe(NodusEngine *engine, char **out)
     text_format(&text, "device: %s, instruction set %s\n", backend->name, backend->variant(engine->device->handle));
     text_format(&text, "threads: %d\n", pool_threads(engine->pool));
     text_format(&text, "memory budget: %zu MiB\n", budget_limit(engine->budget) >> 20);
+    plugins_describe(engine->plugins, &text);
     int built = 0;
     for (int i = 0; i < registry_node_count(engine->registry); i++) built += registry_node_at(engine->registry, i)->run != NULL;
     text_format(&text, "nodes: %d, numerics revision %d\n", built, NUMERICS_REVISION);

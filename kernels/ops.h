@@ -101,6 +101,7 @@ typedef struct AffineAttrs { float scale, shift; } AffineAttrs;
 typedef struct ClampAttrs { float low, high; } ClampAttrs;
 typedef struct ResizeAttrs { int filter; } ResizeAttrs;
 typedef struct SliceAttrs { int axis; int64_t start; } SliceAttrs;
+typedef struct MatchTokensAttrs { int64_t merged; } MatchTokensAttrs;
 typedef struct PermuteAttrs { int order[VIEW_RANK]; } PermuteAttrs;
 
 /* ---- The list ------------------------------------------------------------------------------------------------------
@@ -135,7 +136,7 @@ typedef struct PermuteAttrs { int order[VIEW_RANK]; } PermuteAttrs;
  * CONCAT        y = a then b along the axis
  * UPSAMPLE      y[n, c, i, j] = x[n, c, ⌊i·H/H'⌋, ⌊j·W/W'⌋]: nearest, to the size of out
  * EMBED         y[n, t] = table[ids[n, t]]
- *     in    ids [n, T] i32 within the table, table [V, C]                   out  y [n, T, C]
+ *     in    ids [n, T] i32 within the table, table [V, C], a weight or not  out  y [n, T, C]
  * SINUSOID      y[n, k] = cos(t[n]·f_k) for k < half, then sin(t[n]·f_k); f_k = e^(−ln(max_period)·k/half), half = width/2
  *     in    t [n]                                                          out  y [n, width]; arithmetic in f32 as PyTorch
  * LOW_FREQUENCIES  y = x + (s − 1)·Re(P x): of each plane the lowest frequencies count s-fold. P keeps those of −1 and 0 waves a side (of one cell: 0), on both
@@ -143,6 +144,13 @@ typedef struct PermuteAttrs { int order[VIEW_RANK]; } PermuteAttrs;
  *     in    x [n, C, H, W], s [1]                                          out  y like x; sums in f64
  * MEAN_CHANNELS y[n, 0, …] = mean of x[n, c, …] over c                     out  y [n, 1, …]
  * UNIT_RANGE    y = (x − min)/(max − min), least and largest of each item n out  y like x
+ * MATCH_TOKENS  y[n, t]: which of the T − merged tokens that stay token t goes into. D tokens stay in any case; of the others those `merged` go, each into
+ *               the one of the D that it is most like (the first of equals), that are most like theirs (of equals those before); who stays, stays in order
+ *     in    x [n, T, C], s [n, 1, T, D] = x·d, the D tokens as n·T + t: [n, D] i32   out  y [n, T] i32, as n·(T − merged) + number
+ *     exact likeness is s/(|x|·|d|) in f64; NaN is like nothing             after Bolya & Hoffman, "Token Merging for Fast Stable Diffusion", 2023
+ * MERGE_TOKENS  y[j] = mean of those x[n, t] whose number is j, sums in f64
+ *     in    x [n, T, C], numbers [n, T] i32 as of MATCH_TOKENS              out  y [n, T − merged, C]
+ *     grad  x
  * COPY          y = x, element by element, whatever the strides and dtypes
  *
  * Views: the graph has them, the layout pass turns them into strides or a COPY, and no back end sees them.
@@ -189,6 +197,8 @@ typedef struct PermuteAttrs { int order[VIEW_RANK]; } PermuteAttrs;
     OP(LOW_FREQUENCIES, 2, NoAttrs, 1e-6)                                                                              \
     OP(MEAN_CHANNELS, 1, NoAttrs, 1e-6)                                                                                \
     OP(UNIT_RANGE, 1, NoAttrs, 1e-6)                                                                                   \
+    OP(MATCH_TOKENS, 3, MatchTokensAttrs, 0)                                                                           \
+    OP(MERGE_TOKENS, 2, NoAttrs, 1e-6)                                                                                 \
     OP(COPY, 1, NoAttrs, 0)                                                                                            \
     OP(RESHAPE, 1, NoAttrs, 0)                                                                                         \
     OP(SLICE, 1, SliceAttrs, 0)                                                                                        \

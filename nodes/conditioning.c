@@ -7,12 +7,13 @@
 #include "nodes/values.h"
 #include <string.h>
 
-enum { NUMBERS = 15, TENSORS = 5 };
+enum { NUMBERS = 15, TENSORS = 6 };
 
 /* The fields of an entry as lists, for what treats all alike. */
 static void cond_tensors(Cond *cond, NodusTensor **field[TENSORS])
 {
-    NodusTensor **const all[TENSORS] = {&cond->text, &cond->pooled, &cond->mask, &cond->concat_latent, &cond->concat_mask};
+    NodusTensor **const all[TENSORS] = {&cond->text,          &cond->pooled,      &cond->mask,
+                                        &cond->concat_latent, &cond->concat_mask, &cond->pictures};
     memcpy(field, all, sizeof all);
 }
 
@@ -177,4 +178,4 @@ const NodusType type_conditioning = {.struct_size = sizeof(NodusType),
                                      .store = conditioning_store,
                                      .load = conditioning_load,
                                      .array = conditioning_array,
-                                     .version = 1};
+                                     .version = 2};

@@ -25,7 +25,7 @@ typedef struct Blur {
 static NodusStatus capture_build(const void *self, OpGraph *graph, Site *site)
 {
     const Blur *patch = self;
-    if (site->kind != SITE_ATTENTION || site->stage != SITE_STAGE_MIDDLE || !op_is_none(site->context)) return NULL;
+    if (site->kind != SITE_ATTENTION_RESULT || site->stage != SITE_STAGE_MIDDLE || !op_is_none(site->context)) return NULL;
     if (site->index != patch->depth - 1) return NULL;
     const float scale = 1 / sqrtf((float)graph_dim(graph, site->q, 2) / (float)site->heads);
     const OpRef probs = op_softmax(graph, op_scores(graph, site->q, site->k, site->heads, scale), false);

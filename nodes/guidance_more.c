@@ -19,7 +19,7 @@ static NodusStatus perturbed_build(const void *self, OpGraph *graph, Site *site)
 {
     (void)self;
     (void)graph;
-    if (site->kind == SITE_ATTENTION && site->stage == SITE_STAGE_MIDDLE && op_is_none(site->context)) site->out = site->v;
+    if (site->kind == SITE_ATTENTION_RESULT && site->stage == SITE_STAGE_MIDDLE && op_is_none(site->context)) site->out = site->v;
     return NULL;
 }
 

@@ -120,6 +120,14 @@ const NodusNode node_get_image_size = {
     .run = image_size,
     .infer = image_size_infer,
 };
+/* The same under the name that the essentials pack gives it. */
+const NodusNode node_essentials_image_size = {
+    NODUS_NODE("GetImageSize+", "Get Image Size", "essentials/image utils", ImageSizeArgs, image_size_inputs, image_size_outputs),
+    .help = "The size of a picture and of its batch.",
+    .example = "graphs/pack_constants.json",
+    .run = image_size,
+    .infer = image_size_infer,
+};
 
 /* ---- ImageBatch ---------------------------------------------------------------------------------------------------- */
 

@@ -52,12 +52,11 @@ static NodusStatus image_emit_mask(NodusCall *call, const Picture *picture)
     return status ? status : nodus_emit_tensor(call, 1, "MASK", mask);
 }
 
-static NodusStatus image_load(NodusCall *call, const void *args)
+static NodusStatus load_from(NodusCall *call, const char *folder, const LoadImageArgs *in)
 {
-    const LoadImageArgs *in = args;
     const char *path;
     Picture picture;
-    NODUS_TRY(nodus_find_file(call, "input", in->image, &path));
+    NODUS_TRY(nodus_find_file(call, folder, in->image, &path));
     NODUS_TRY(picture_read(path, &picture));
     NodusStatus status = image_emit(call, &picture);
     if (!status) status = image_emit_mask(call, &picture);
@@ -65,20 +64,17 @@ static NodusStatus image_load(NodusCall *call, const void *args)
     return status;
 }
 
-static NodusStatus image_load_fingerprint(NodusCall *call, const void *args, NodusHash *hash)
+static NodusStatus hash_from(NodusCall *call, const char *folder, const LoadImageArgs *in, NodusHash *hash)
 {
-    const LoadImageArgs *in = args;
     const char *path;
-    NODUS_TRY(nodus_find_file(call, "input", in->image, &path));
+    NODUS_TRY(nodus_find_file(call, folder, in->image, &path));
     return nodus_hash_file(call, hash, path);
 }
 
-static NodusStatus image_load_infer(NodusCall *call, const void *args, const NodusFacts *facts, NodusFacts *out)
+static NodusStatus infer_from(NodusCall *call, const char *folder, const LoadImageArgs *in, NodusFacts *out)
 {
-    const LoadImageArgs *in = args;
     const char *path;
-    (void)facts;
-    NODUS_TRY(nodus_find_file(call, "input", in->image, &path));
+    NODUS_TRY(nodus_find_file(call, folder, in->image, &path));
     const PictureSize size = picture_size(path);
     out[0].rank = 4;
     memcpy(out[0].dim, (int64_t[]){size.frames, size.height, size.width, 3}, 4 * sizeof(int64_t));
@@ -89,6 +85,24 @@ static NodusStatus image_load_infer(NodusCall *call, const void *args, const Nod
     out[1].dim[2] = size.alpha ? size.width : EMPTY_MASK_SIDE;
     return NULL;
 }
+
+/* The three functions of a node that reads from `folder_`. */
+#define LOADS_FROM(prefix_, folder_)                                                                                          \
+    static NodusStatus prefix_(NodusCall *call, const void *args)                                                             \
+    {                                                                                                                         \
+        return load_from(call, folder_, args);                                                                                \
+    }                                                                                                                         \
+    static NodusStatus prefix_##_fingerprint(NodusCall *call, const void *args, NodusHash *hash)                              \
+    {                                                                                                                         \
+        return hash_from(call, folder_, args, hash);                                                                          \
+    }                                                                                                                         \
+    static NodusStatus prefix_##_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)              \
+    {                                                                                                                         \
+        (void)in;                                                                                                             \
+        return infer_from(call, folder_, args, out);                                                                          \
+    }
+LOADS_FROM(image_load, "input")
+LOADS_FROM(image_load_output, "output")
 
 static const NodusInput load_image_inputs[] = {
     NODUS_FLAG_COMBO(NODUS_UPLOAD, "image", LoadImageArgs, image, "A picture of the input folder.", .folder = "input"),
@@ -105,6 +119,19 @@ const NodusNode node_load_image = {
     .run = image_load,
     .fingerprint = image_load_fingerprint,
     .infer = image_load_infer,
+};
+
+static const NodusInput load_image_output_inputs[] = {
+    NODUS_FLAG_COMBO(NODUS_UPLOAD, "image", LoadImageArgs, image, "A picture of the output folder.", .folder = "output"),
+};
+const NodusNode node_load_image_output = {
+    NODUS_NODE("LoadImageOutput", "Load Image (from Outputs)", "image", LoadImageArgs, load_image_output_inputs, load_image_outputs),
+    .flags = NODUS_IO | NODUS_EXPERIMENTAL,
+    .help = "Read a picture that was saved before from the output folder.",
+    .example = "graphs/output_file.json",
+    .run = image_load_output,
+    .fingerprint = image_load_output_fingerprint,
+    .infer = image_load_output_infer,
 };
 
 /* ---- Writing ------------------------------------------------------------------------------------------------------- */
@@ -278,4 +305,37 @@ const NodusNode node_mask_preview = {
     .help = "Show a mask as a grey picture: it is written to the temp folder.",
     .example = "graphs/img2img.json",
     .run = image_preview_mask,
+};
+
+/* ---- Image Comparer of rgthree ------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const NodusTensor *image_a, *image_b;
+    const char *prompt, *extra_pnginfo;
+} ComparerArgs;
+
+/* Comparing is the viewer's; here both are previews. */
+static NodusStatus image_compare(NodusCall *call, const void *args)
+{
+    const ComparerArgs *in = args;
+    const NodusTensor *const images[] = {in->image_a, in->image_b};
+    for (int i = 0; i < 2; i++) {
+        const SaveImageArgs preview = {.images = images[i], .prompt = in->prompt, .extra_pnginfo = in->extra_pnginfo};
+        if (images[i]) NODUS_TRY(image_preview(call, &preview));
+    }
+    return NULL;
+}
+
+static const NodusInput comparer_inputs[] = {
+    NODUS_FLAG_LINK(NODUS_OPTIONAL, "image_a", ComparerArgs, image_a, "IMAGE", "The pictures that are shown first."),
+    NODUS_FLAG_LINK(NODUS_OPTIONAL, "image_b", ComparerArgs, image_b, "IMAGE", "The pictures to compare with."),
+    NODUS_IN_HIDDEN("prompt", ComparerArgs, prompt, "PROMPT"),
+    NODUS_IN_HIDDEN("extra_pnginfo", ComparerArgs, extra_pnginfo, "EXTRA_PNGINFO"),
+};
+const NodusNode node_rgthree_image_comparer = {
+    NODUS_NODE_END("Image Comparer (rgthree)", "Image Comparer (rgthree)", "rgthree", ComparerArgs, comparer_inputs),
+    .flags = NODUS_OUTPUT | NODUS_IO,
+    .help = "Show pictures before and after: they are written to the temp folder.",
+    .example = "graphs/pack_rgthree.json",
+    .run = image_compare,
 };

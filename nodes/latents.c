@@ -95,6 +95,18 @@ NodusStatus latent_emit_parts(NodusCall *call, uint32_t slot, const NodusTensor 
     return nodus_emit(call, slot, &type_latent, latent);
 }
 
+const NodusTensor *nodus_latent_samples(const void *latent)
+{
+    return ((const Latent *)latent)->samples;
+}
+
+NodusStatus nodus_emit_latent(NodusCall *call, uint32_t slot, const void *like, const NodusTensor *samples)
+{
+    const int rank = nodus_tensor_rank(samples);
+    if (rank != 4 && rank != 5) return nodus_error(NODUS_ERROR_INTERNAL, "a LATENT has 4 or 5 dimensions, not %d", rank);
+    return latent_emit(call, slot, like, samples);
+}
+
 NodusStatus latent_emit(NodusCall *call, uint32_t slot, const Latent *like, const NodusTensor *samples)
 {
     const bool kept = like && like->batch == nodus_tensor_dim(samples, 0);

@@ -297,7 +297,7 @@ static const NodusOutput end_outputs[] = {FIVE_OUT("The value after the last tur
 const NodusNode node_for_loop_end = {
     NODUS_NODE("ForLoopEnd", "For Loop End", "loop", EndArgs, for_end_inputs, end_outputs), .flags = NODUS_TAKES_LISTS,
     .run = for_end, .example = "graphs/for_loop.json",
-    .help = "Ends a loop: gives the values of the last turn, or the initial ones when there was none."};
+    .help = "Ends a loop of so many turns: gives the values of the last one, or the initial ones when there was none."};
 
 static const NodusInput while_end_inputs[] = {FLOW_IN,
                                               NODUS_FLAG_LINK(NODUS_RAW_LINK | NODUS_LAZY, "condition", EndArgs, condition,
@@ -307,7 +307,7 @@ static const NodusInput while_end_inputs[] = {FLOW_IN,
 const NodusNode node_while_loop_end = {
     NODUS_NODE("WhileLoopEnd", "While Loop End", "loop", EndArgs, while_end_inputs, end_outputs), .flags = NODUS_TAKES_LISTS,
     .run = while_end, .example = "graphs/while_loop.json",
-    .help = "Ends a loop: gives the values of the last turn, or the initial ones when there was none."};
+    .help = "Ends a loop that goes on while its condition holds: gives the values of the last turn, or the initial ones of none."};
 
 #define HELPER_INPUTS                                                                                                 \
     NODUS_FLAG_LINK(NODUS_RAW_LINK | NODUS_LAZY, "start", TurnArgs, start, "FLOW_CONTROL", "The start of the loop."), \

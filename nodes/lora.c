@@ -2,9 +2,9 @@
  *
  * One idea: the outputs are notes like the inputs, about weights derived from the same files; nothing is read or added up here,
  * and a stack of LoRAs is a stack of such notes. */
-#include "engine/base/memory.h"
 #include "engine/base/status.h"
 #include "engine/formats/weights_file.h"
+#include "nodes/lora.h"
 #include "nodes/lora_apply.h"
 
 typedef struct {
@@ -14,65 +14,88 @@ typedef struct {
     double strength_model, strength_clip;
 } LoraArgs;
 
-/* The same value again, in a slot of this node. */
-static NodusStatus lora_emit_model(NodusCall *call, Lora *lora, const LoraArgs *in)
+static NodusStatus put_model(Lora *lora, double strength, Model **model)
 {
-    Model *model;
-    if (in->model->weights && in->strength_model) NODUS_TRY(lora_on_model(lora, in->model, in->strength_model, &model));
-    else if (!(model = model_copy(in->model))) return status_memory();
-    return nodus_emit(call, 0, &type_model, model);
-}
-
-static NodusStatus lora_emit_clip(NodusCall *call, Lora *lora, const LoraArgs *in)
-{
-    Clip *clip;
-    if (in->clip->weights && in->strength_clip) NODUS_TRY(lora_on_clip(lora, in->clip, in->strength_clip, &clip));
-    else if (!(clip = clip_copy(in->clip))) return status_memory();
-    return nodus_emit(call, 1, &type_clip, clip);
-}
-
-static NodusStatus lora_outputs(NodusCall *call, WeightSet *weights, const LoraArgs *in)
-{
-    Lora lora = {0};
-    if (weights) {
-        NodusStatus status = lora_read(weights, &lora);
-        if (status) return nodus_error_prefix(status, "'%s'", in->name);
-    }
-    NODUS_TRY(lora_emit_model(call, &lora, in));
-    if (in->clip) NODUS_TRY(lora_emit_clip(call, &lora, in));
-    if (lora.parts && !lora.used)
-        nodus_warn(call, "'%s' changes nothing: none of its %d parts fits this model: is it for another family?", in->name,
-                   lora.parts);
-    else if (in->clip && in->strength_model && in->strength_clip && lora.used < lora.parts)
-        nodus_warn(call, "'%s': %d of its %d parts fit nothing in this model and are left out", in->name, lora.parts - lora.used,
-                   lora.parts);
+    Model *patched;
+    if (!*model || !(*model)->weights || !strength) return NULL;
+    NODUS_TRY(lora_on_model(lora, *model, strength, &patched));
+    type_model.free(*model);
+    *model = patched;
     return NULL;
+}
+
+static NodusStatus put_clip(Lora *lora, double strength, Clip **clip)
+{
+    Clip *patched;
+    if (!*clip || !(*clip)->weights || !strength) return NULL;
+    NODUS_TRY(lora_on_clip(lora, *clip, strength, &patched));
+    type_clip.free(*clip);
+    *clip = patched;
+    return NULL;
+}
+
+static void warn_of_rest(NodusCall *call, const char *name, const Lora *lora, bool everywhere)
+{
+    if (lora->parts && !lora->used)
+        nodus_warn(call, "'%s' changes nothing: none of its %d parts fits this model: is it for another family?", name,
+                   lora->parts);
+    else if (everywhere && lora->used < lora->parts)
+        nodus_warn(call, "'%s': %d of its %d parts fit nothing in this model and are left out", name, lora->parts - lora->used,
+                   lora->parts);
+}
+
+NodusStatus lora_put(NodusCall *call, const char *name, double strength_model, double strength_clip, Model **model, Clip **clip)
+{
+    const bool on_model = *model && strength_model, on_clip = *clip && strength_clip;
+    const char *path;
+    WeightSet *weights;
+    Lora lora = {0};
+    if (!on_model && !on_clip) return NULL;
+    NODUS_TRY(nodus_find_file(call, "loras", name, &path));
+    NODUS_TRY(checkpoint_open(path, &weights));
+    NodusStatus status = lora_read(weights, &lora);
+    if (status) status = nodus_error_prefix(status, "'%s'", name);
+    if (!status) status = put_model(&lora, strength_model, model);
+    if (!status) status = put_clip(&lora, strength_clip, clip);
+    weights_unref(weights);
+    if (!status) warn_of_rest(call, name, &lora, on_model && on_clip);
+    return status;
+}
+
+NodusStatus lora_emit(NodusCall *call, Model *model, Clip *clip)
+{
+    NodusStatus status = model ? nodus_emit(call, 0, &type_model, model) : NULL;
+    if (status && clip) type_clip.free(clip);
+    return status || !clip ? status : nodus_emit(call, 1, &type_clip, clip);
 }
 
 static NodusStatus lora_load(NodusCall *call, const void *args)
 {
     const LoraArgs *in = args;
-    const char *path;
-    WeightSet *weights = NULL;
-    if (in->strength_model || (in->clip && in->strength_clip)) {
-        NODUS_TRY(nodus_find_file(call, "loras", in->name, &path));
-        NODUS_TRY(checkpoint_open(path, &weights));
-    }
-    NodusStatus status = lora_outputs(call, weights, in);
-    weights_unref(weights);
+    Model *model = model_copy(in->model);
+    Clip *clip = in->clip ? clip_copy(in->clip) : NULL;
+    NodusStatus status = model && (clip || !in->clip) ? NULL : status_memory();
+    if (!status) status = lora_put(call, in->name, in->strength_model, in->strength_clip, &model, &clip);
+    if (!status) return lora_emit(call, model, clip);
+    if (model) type_model.free(model);
+    if (clip) type_clip.free(clip);
     return status;
+}
+
+NodusStatus lora_hash(NodusCall *call, NodusHash *hash, const char *name)
+{
+    const char *path;
+    NODUS_TRY(nodus_find_file(call, "loras", name, &path));
+    return nodus_hash_file(call, hash, path);
 }
 
 static NodusStatus lora_fingerprint(NodusCall *call, const void *args, NodusHash *hash)
 {
     const LoraArgs *in = args;
-    const char *path;
-    NODUS_TRY(nodus_find_file(call, "loras", in->name, &path));
-    return nodus_hash_file(call, hash, path);
+    return lora_hash(call, hash, in->name);
 }
 
-/* Patched weights have the sizes of their base. */
-static NodusStatus lora_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)
+NodusStatus lora_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)
 {
     (void)call, (void)args;
     out[0] = in[0];

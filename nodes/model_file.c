@@ -7,13 +7,18 @@
 #include "engine/base/status.h"
 #include "engine/formats/weights_file.h"
 #include "nodes/models/layout.h"
+#include "nodes/models/scaled_fp8.h"
 
 NodusStatus model_file_open(const char *path, WeightSet **out)
 {
-    WeightSet *file;
+    WeightSet *file, *whole;
     NODUS_TRY(checkpoint_open(path, &file));
-    NodusStatus status = layout_apply(file, out);
+    NodusStatus status = scaled_fp8_apply(file, &whole);
     weights_unref(file);
+    if (!status) {
+        status = layout_apply(whole, out);
+        weights_unref(whole);
+    }
     return status ? nodus_error_prefix(status, "'%s'", path) : NULL;
 }
 

@@ -6,6 +6,7 @@
 #include "nodes/diffusion/schedule.h"
 #include "nodes/loop.h"
 #include "nodes/objects.h"
+#include "nodes/style.h"
 #include "nodes/upscale.h"
 #include "nodes/values.h"
 
@@ -17,6 +18,8 @@
     NODE(model_merge_simple) NODE(model_merge_subtract) NODE(model_merge_add)                       /* merge.c */                  \
     NODE(clip_merge_simple) NODE(clip_merge_subtract) NODE(clip_merge_add)                                                        \
     NODE(model_merge_blocks) NODE(model_merge_sd1) NODE(model_merge_sdxl)                           /* merge_blocks.c */           \
+    NODE(clip_vision_loader) NODE(unclip_checkpoint_loader) NODE(clip_vision_encode) NODE(unclip_conditioning) /* vision.c */      \
+    NODE(style_model_loader) NODE(style_model_apply)                                                /* style.c */                  \
     NODE(upscale_model_loader) NODE(image_upscale_with_model)                                       /* upscale.c */                \
     NODE(checkpoint_save) NODE(model_save) NODE(clip_save) NODE(vae_save)                           /* save_model.c */             \
     NODE(clip_text_encode) NODE(clip_set_last_layer)                         /* text.c */     \
@@ -45,12 +48,15 @@
     NODE(perturbed_attention_guidance) NODE(perp_neg) NODE(latent_apply_operation_cfg)              /* guidance_more.c */          \
     NODE(skip_layer_guidance_dit) NODE(skip_layer_guidance_dit_simple) NODE(skip_layer_guidance_sd3)                              \
     NODE(freeu) NODE(freeu_v2) NODE(patch_model_add_downscale)                                         /* patch_unet.c */             \
+    NODE(easy_cache) NODE(lazy_cache)                                                               /* patch_reuse.c */            \
     NODE(self_attention_guidance)                                                                   /* guidance_blur.c */          \
     NODE(unet_self_attention_multiply) NODE(unet_cross_attention_multiply)                          /* attention_nodes.c */        \
     NODE(hyper_tile)                                                                                /* attention_tiles.c */        \
+    NODE(tome_patch_model)                                                                          /* attention_merge.c */        \
     NODE(clip_attention_multiply)                                                                   /* attention_clip.c */         \
     NODE(karras_scheduler) NODE(exponential_scheduler) NODE(polyexponential_scheduler)              /* sigmas.c */                 \
-    NODE(laplace_scheduler) NODE(vp_scheduler) NODE(align_your_steps_scheduler)                                                   \
+    NODE(laplace_scheduler) NODE(vp_scheduler)                                                                                    \
+    NODE(align_your_steps_scheduler) NODE(optimal_steps_scheduler) NODE(gits_scheduler)             /* sigmas_found.c */          \
     NODE(basic_scheduler) NODE(beta_sampling_scheduler) NODE(sd_turbo_scheduler)                    /* sigmas_model.c */           \
     NODE(sampling_percent_to_sigma)                                                                                               \
     NODE(split_sigmas) NODE(split_sigmas_denoise) NODE(flip_sigmas) NODE(set_first_sigma)           /* sigmas_edit.c */            \
@@ -69,7 +75,7 @@
     NODE(regex_match) NODE(regex_extract) NODE(regex_replace)                                       /* regex_nodes.c */            \
     NODE(ksampler) NODE(ksampler_advanced)                                   /* sample.c */   \
     NODE(vae_decode) NODE(vae_encode) NODE(vae_decode_tiled) NODE(vae_encode_tiled)                          /* vae.c */           \
-    NODE(load_image) NODE(save_image) NODE(preview_image) NODE(mask_preview) /* image_io.c */ \
+    NODE(load_image) NODE(load_image_output) NODE(save_image) NODE(preview_image) NODE(mask_preview) /* image_io.c */ \
     NODE(save_animated_webp) NODE(save_animated_png)                                                /* image_animation.c */        \
     NODE(empty_image) NODE(image_invert) NODE(get_image_size) NODE(image_batch) NODE(image_from_batch)       /* image.c */         \
     NODE(repeat_image_batch) NODE(rebatch_images)                                                                                 \
@@ -87,7 +93,13 @@
     NODE(image_rgb_to_yuv) NODE(image_yuv_to_rgb)                                                            /* image_colour.c */  \
     NODE(for_loop_start) NODE(for_loop_end) NODE(while_loop_start) NODE(while_loop_end)                      /* loop.c */          \
     NODE(primitive_int) NODE(primitive_float) NODE(primitive_string)         /* util.c */     \
-    NODE(primitive_string_multiline) NODE(primitive_boolean) NODE(preview_any)
+    NODE(primitive_string_multiline) NODE(primitive_boolean) NODE(preview_any)                                                     \
+    NODE(rgthree_seed) NODE(rgthree_any_switch) NODE(rgthree_power_lora_loader)                              /* pack_rgthree.c */  \
+    NODE(rgthree_display_any)                                                                                                     \
+    NODE(kj_int) NODE(kj_float) NODE(kj_string) NODE(kj_string_multiline) NODE(cr_text)                      /* pack_constants.c */ \
+    NODE(easy_int) NODE(easy_float) NODE(easy_string) NODE(easy_boolean)                                                          \
+    NODE(impact_int) NODE(impact_float) NODE(impact_boolean) NODE(pysssss_show_text)                                              \
+    NODE(essentials_image_size) NODE(rgthree_image_comparer)                                                 /* image.c, image_io.c */
 /* clang-format on */
 
 #define DECLARE(name_) extern const NodusNode node_##name_;
@@ -95,7 +107,7 @@
 NODES(DECLARE)
 const NodusNode *const builtin_nodes[] = {NODES(ROW) NULL};
 
-const NodusType *const builtin_types[] = {&type_latent, &type_model, &type_clip, &type_vae, &type_upscale_model, &type_conditioning, &type_timesteps_range, &type_noise, &type_sampler, &type_latent_operation, &type_guider, &type_flow, NULL};
+const NodusType *const builtin_types[] = {&type_latent, &type_model, &type_clip, &type_vae, &type_upscale_model, &type_conditioning, &type_clip_vision, &type_clip_vision_output, &type_style_model, &type_timesteps_range, &type_noise, &type_sampler, &type_latent_operation, &type_guider, &type_flow, NULL};
 
 const NodusSamplerDef *builtin_samplers(void)
 {

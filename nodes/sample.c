@@ -107,7 +107,7 @@ NodusStatus sample_cost_of(NodusCall *call, const NodusFacts *model, const Nodus
         return NULL;
     }
     const NetworkShape shape = {dim[0] * lists, dim[2], dim[3], TOKENS};
-    NodusStatus status = network_plan(math, weights, &checkpoint.unet, &shape, NULL, 0, 0, &plan);
+    NodusStatus status = network_plan(math, weights, &checkpoint.unet, &shape, NULL, 0, 0, NULL, &plan);
     weights_unref(weights);
     if (status) return status;
     cost_add_plan(math, plan, out);

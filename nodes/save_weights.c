@@ -43,7 +43,12 @@ static NodusStatus save_make_turned(const SafetensorsItem *item, void *out)
     return status;
 }
 
-/* Three weights one after the other. */
+static size_t count_of(const Weight *weight)
+{
+    return weight->bytes / dtype_size(weight->dtype);
+}
+
+/* Three weights one after the other. What was put on one of them may have made its type another. */
 typedef struct Thirds {
     const WeightSet *weights;
     int index[THIRDS];
@@ -56,7 +61,7 @@ static NodusStatus save_make_thirds(const SafetensorsItem *item, void *out)
     for (int i = 0; i < THIRDS; i++) {
         const Weight *weight = weights_at(thirds->weights, thirds->index[i]);
         NODUS_TRY(weights_round(weight, to));
-        to += weight->bytes / dtype_size(weight->dtype);
+        to += count_of(weight);
     }
     return NULL;
 }
@@ -199,7 +204,7 @@ static NodusStatus save_thirds(SaveFile *into, const WeightSet *weights, const C
         snprintf(key, sizeof key, "%sencoder.layers.%d.self_attn.%c_proj.%s", tower->prefix, layer, "qkv"[i], part);
         thirds->index[i] = weights_find(weights, key);
         if (thirds->index[i] < 0) return nodus_error(NODUS_ERROR_FILE, "the weight \"%s\" is missing", key);
-        if (weights_at(weights, thirds->index[i])->bytes != weights_at(weights, thirds->index[0])->bytes)
+        if (count_of(weights_at(weights, thirds->index[i])) != count_of(weights_at(weights, thirds->index[0])))
             return nodus_error(NODUS_ERROR_FILE, "\"%s\" is not as large as those of queries and keys", key);
     }
     snprintf(name, sizeof name, "transformer.resblocks.%d.attn.in_proj_%s", layer, part);

@@ -6,7 +6,6 @@
 #include "engine/base/status.h"
 #include "nodes/diffusion/schedule.h"
 #include <math.h>
-#include <string.h>
 
 const NodusOutput sigmas_outputs[1] = {{.name = "SIGMAS", .type = "SIGMAS", .tooltip = "The noise levels, from high to low."}};
 
@@ -192,67 +191,4 @@ const NodusNode node_vp_scheduler = {
     .help = "Noise levels of a variance-preserving process, evenly spaced in time.",
     .run = sigmas_vp,
     .infer = vp_infer,
-};
-
-/* ---- AlignYourStepsScheduler ----------------------------------------------------------------------------------------- */
-
-enum { ANCHORS = 11 };
-typedef struct {
-    const char *model_type;
-    int64_t steps;
-    double denoise;
-} AlignArgs;
-
-static const char *const align_types[] = {"SD1", "SDXL", "SVD", NULL};
-/* Sabour et al., "Align Your Steps", 2024. */
-static const double align_anchors[][ANCHORS] = {
-    {14.6146412293, 6.4745760956, 3.8636745985, 2.6946151520, 1.8841921177, 1.3943805092, 0.9642583904, 0.6523686016,
-     0.3977456272, 0.1515232662, 0.0291671582},
-    {14.6146412293, 6.3184485287, 3.7681790315, 2.1811480769, 1.3405244945, 0.8620721141, 0.5550693289, 0.3798540708,
-     0.2332364134, 0.1114188177, 0.0291671582},
-    {700, 54.5, 15.886, 7.977, 4.248, 1.789, 0.981, 0.403, 0.173, 0.034, 0.002},
-};
-
-/* How many noise levels: the last rint(steps·denoise) + 1; none at denoise 0. */
-static int64_t align_count(const AlignArgs *in)
-{
-    if (in->denoise <= 0) return 0;
-    return (int64_t)nearbyint((double)in->steps * in->denoise) + 1;
-}
-
-static NodusStatus sigmas_align(NodusCall *call, const void *args)
-{
-    const AlignArgs *in = args;
-    const double *anchor = align_anchors[in->model_type[1] == 'V' ? 2 : in->model_type[2] == '1' ? 0 : 1];
-    const int64_t count = align_count(in);
-    float *list = sigmas_room(call, count);
-    if (!list) return status_memory();
-    for (int64_t i = 0; i < count; i++) { /* between the anchors: evenly in the logarithm */
-        const double at = (double)(in->steps + 1 - count + i) / (double)in->steps * (ANCHORS - 1);
-        const int low = at < ANCHORS - 1 ? (int)at : ANCHORS - 2;
-        const double part = at - low;
-        list[i] =
-            part == 0 ? (float)anchor[low] : (float)exp(log(anchor[low]) + part * (log(anchor[low + 1]) - log(anchor[low])));
-    }
-    if (count) list[count - 1] = 0;
-    return sigmas_emit(call, 0, "steps", list, count);
-}
-
-static NodusStatus align_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)
-{
-    (void)call;
-    (void)in;
-    return sigmas_facts(out, align_count(args));
-}
-
-static const NodusInput align_inputs[] = {
-    NODUS_IN_COMBO("model_type", AlignArgs, model_type, "The family of the model that will sample.", .names = align_types),
-    SIGMAS_STEPS(AlignArgs, 10),
-    SIGMAS_DENOISE(AlignArgs),
-};
-const NodusNode node_align_your_steps_scheduler = {
-    SIGMAS_NODE("AlignYourStepsScheduler", "schedulers", AlignArgs, align_inputs, sigmas_outputs),
-    .help = "Noise levels that were found to lose least in few steps, for one family of models.",
-    .run = sigmas_align,
-    .infer = align_infer,
 };

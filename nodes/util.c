@@ -4,42 +4,27 @@
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
 #include "engine/formats/json.h"
-#include <nodus/node.h>
+#include "nodes/util.h"
 
-#define LIMIT 9223372036854775807
-
-typedef struct {
-    int64_t value;
-} PrimitiveIntArgs;
-typedef struct {
-    double value;
-} PrimitiveFloatArgs;
-typedef struct {
-    const char *value;
-} PrimitiveStringArgs;
-typedef struct {
-    bool value;
-} PrimitiveBooleanArgs;
-
-static NodusStatus util_int(NodusCall *call, const void *args)
+NodusStatus util_int(NodusCall *call, const void *args)
 {
     const PrimitiveIntArgs *in = args;
     return nodus_emit_int(call, 0, in->value);
 }
 
-static NodusStatus util_float(NodusCall *call, const void *args)
+NodusStatus util_float(NodusCall *call, const void *args)
 {
     const PrimitiveFloatArgs *in = args;
     return nodus_emit_float(call, 0, in->value);
 }
 
-static NodusStatus util_string(NodusCall *call, const void *args)
+NodusStatus util_string(NodusCall *call, const void *args)
 {
     const PrimitiveStringArgs *in = args;
     return nodus_emit_string(call, 0, in->value);
 }
 
-static NodusStatus util_boolean(NodusCall *call, const void *args)
+NodusStatus util_boolean(NodusCall *call, const void *args)
 {
     const PrimitiveBooleanArgs *in = args;
     return nodus_emit_boolean(call, 0, in->value);
@@ -47,7 +32,7 @@ static NodusStatus util_boolean(NodusCall *call, const void *args)
 
 /* A literal is known before anything runs: emitted as a fact too (engine/graph/facts.h). */
 #define KNOWN(function_)                                                                                                \
-    static NodusStatus function_##_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)      \
+    NodusStatus function_##_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)      \
     {                                                                                                                   \
         (void)in;                                                                                                       \
         (void)out;                                                                                                      \
@@ -59,9 +44,9 @@ KNOWN(util_string)
 KNOWN(util_boolean)
 
 static const NodusInput int_inputs[] = {
-    NODUS_FLAG_INT(NODUS_CONTROL, "value", PrimitiveIntArgs, value, "The number.", .def = 0, .min = -LIMIT, .max = LIMIT)};
+    NODUS_FLAG_INT(NODUS_CONTROL, "value", PrimitiveIntArgs, value, "The number.", .def = 0, .min = -UTIL_LIMIT, .max = UTIL_LIMIT)};
 static const NodusInput float_inputs[] = {
-    NODUS_IN_FLOAT("value", PrimitiveFloatArgs, value, "The number.", .def = 0, .min = -(double)LIMIT, .max = (double)LIMIT)};
+    NODUS_IN_FLOAT("value", PrimitiveFloatArgs, value, "The number.", .def = 0, .min = -(double)UTIL_LIMIT, .max = (double)UTIL_LIMIT)};
 static const NodusInput string_inputs[] = {
     NODUS_IN_STRING("value", PrimitiveStringArgs, value, "The text, in one line.", .def = "")};
 static const NodusInput multiline_inputs[] = {
@@ -90,16 +75,11 @@ const NodusNode node_primitive_boolean = {
 
 /* ---- PreviewAny ---------------------------------------------------------------------------------------------------- */
 
-typedef struct {
-    NodusValue *source;
-} PreviewAnyArgs;
-
-static NodusStatus util_preview(NodusCall *call, const void *args)
+NodusStatus util_show(NodusCall *call, const NodusValue *value)
 {
-    const PreviewAnyArgs *in = args;
     NodusText *shown = nodus_text(call);
     if (!shown) return status_memory();
-    NODUS_TRY(nodus_value_print(in->source, shown));
+    NODUS_TRY(nodus_value_print(value, shown));
     Text json = {0};
     char *text;
     json_put_string(&json, nodus_text_get(shown), false);
@@ -107,6 +87,12 @@ static NodusStatus util_preview(NodusCall *call, const void *args)
     NodusStatus status = nodus_ui(call, "text", text);
     memory_free(text);
     return status;
+}
+
+NodusStatus util_preview(NodusCall *call, const void *args)
+{
+    const PreviewAnyArgs *in = args;
+    return util_show(call, in->source);
 }
 
 static const NodusInput preview_any_inputs[] = {NODUS_IN_ANY("source", PreviewAnyArgs, source, "Any value.")};

@@ -44,6 +44,18 @@ typedef struct Vae {
     char *origin;
 } Vae;
 
+typedef struct ClipVision {
+    WeightSet *weights;
+    ClipVisionConfig config;
+    char *origin;
+} ClipVision;
+
+/* What a vision tower says of a batch of pictures. */
+typedef struct ClipVisionOutput {
+    NodusTensor *last, *penultimate; /* [b, tokens, width]: of the last two layers */
+    NodusTensor *embeds;             /* [b, d]: each picture as a whole */
+} ClipVisionOutput;
+
 /* A rectangle of the picture: latent cells, or (`part`) shares of its height and width. */
 typedef struct CondArea { double height, width, y, x; bool part; } CondArea;
 /* What SDXL is told of a picture's size, in pixels. */
@@ -68,6 +80,7 @@ typedef struct Cond {
     NodusTensor *mask;          /* [b, h, w] of any size, or NULL */
     NodusTensor *concat_latent; /* [b, c, h, w], unscaled, or NULL: what inpainting and editing models see beside the noise */
     NodusTensor *concat_mask;   /* [b, h, w] or [b, 1, h, w] of any size, or NULL */
+    NodusTensor *pictures;      /* what unCLIP models draw after: [n, 2 + d]: strength, noise augmentation and embedding of each; or NULL */
 } Cond;
 enum { CONDITIONING_MOST = 4096 /* entries */ };
 typedef struct Conditioning {
@@ -96,6 +109,7 @@ Model *model_with_weights(const Model *model, WeightSet *weights);
 Clip *clip_with_weights(const Clip *clip, WeightSet *weights);
 
 extern const NodusType type_latent, type_model, type_clip, type_vae, type_conditioning;
+extern const NodusType type_clip_vision, type_clip_vision_output;
 
 /* Emits a latent: `samples` is new, mask and batch index travel from `like` (NULL: none) by reference. */
 NodusStatus latent_emit(NodusCall *call, uint32_t slot, const Latent *like, const NodusTensor *samples);

@@ -201,12 +201,13 @@ static NodusStatus transformer(WeightSet *set, const char *at, int64_t c, int64_
     return layer(set, prefix, "ff.net.2", 2, c, 4 * c, 1, true);
 }
 
+/* `label` 0: without what SDXL is told, as SD 2 has it. */
 static NodusStatus sdxl_unet(WeightSet *set, int64_t context, int64_t label)
 {
     NODUS_TRY(layer(set, UNET, "time_embed.0", 2, 128, 32, 1, true));
     NODUS_TRY(layer(set, UNET, "time_embed.2", 2, 128, 128, 1, true));
-    NODUS_TRY(layer(set, UNET, "label_emb.0.0", 2, 128, label, 1, true));
-    NODUS_TRY(layer(set, UNET, "label_emb.0.2", 2, 128, 128, 1, true));
+    if (label) NODUS_TRY(layer(set, UNET, "label_emb.0.0", 2, 128, label, 1, true));
+    if (label) NODUS_TRY(layer(set, UNET, "label_emb.0.2", 2, 128, 128, 1, true));
     NODUS_TRY(layer(set, UNET, "input_blocks.0.0", 4, 32, 4, 3, true));
     NODUS_TRY(resblock(set, "input_blocks.1.0", 32, 32));
     NODUS_TRY(layer(set, UNET, "input_blocks.2.0.op", 4, 32, 32, 3, true));
@@ -252,6 +253,114 @@ static NodusStatus write_sdxl(WeightSet *demo, const char *models, bool refiner)
     return status;
 }
 
+/* ---- unCLIP and vision ------------------------------------------------------------------------------------------------- */
+
+enum { PATCH = 8, POSITIONS = 17 /* of pictures of 32 pixels */, PROJECTION = 32, VISION_LAYERS = 2 };
+
+/* `layers`: what stands before the number. */
+static NodusStatus vision_layer(WeightSet *set, const char *prefix, const char *layers, int i, bool openclip)
+{
+    static const char *const parts[] = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj"};
+    char at[NAME], name[2 * NAME];
+    snprintf(at, sizeof at, "%s%s.%d.", prefix, layers, i);
+    for (int k = openclip ? 3 : 0; k < 4; k++) NODUS_TRY(layer(set, at, openclip ? "attn.out_proj" : parts[k], 2, WIDTH, WIDTH, 1, true));
+    NODUS_TRY(norm(set, at, openclip ? "ln_1" : "layer_norm1", WIDTH));
+    NODUS_TRY(norm(set, at, openclip ? "ln_2" : "layer_norm2", WIDTH));
+    NODUS_TRY(layer(set, at, openclip ? "mlp.c_fc" : "mlp.fc1", 2, 4 * WIDTH, WIDTH, 1, true));
+    NODUS_TRY(layer(set, at, openclip ? "mlp.c_proj" : "mlp.fc2", 2, WIDTH, 4 * WIDTH, 1, true));
+    if (!openclip) return NULL;
+    snprintf(name, sizeof name, "%sattn.in_proj_weight", at);
+    NODUS_TRY(put(set, name, 2, (int64_t[]){3 * WIDTH, WIDTH}));
+    snprintf(name, sizeof name, "%sattn.in_proj_bias", at);
+    return put(set, name, 1, (int64_t[]){3 * WIDTH});
+}
+
+/* In OpenCLIP's layout, or in Hugging Face's. */
+static NodusStatus vision_tower(WeightSet *set, const char *prefix, bool openclip)
+{
+    const struct { const char *ours, *theirs; int rank; int64_t dim[4]; } rows[] = {
+        {"vision_model.embeddings.class_embedding", "class_embedding", 1, {WIDTH}},
+        {"vision_model.embeddings.patch_embedding.weight", "conv1.weight", 4, {WIDTH, 3, PATCH, PATCH}},
+        {"vision_model.embeddings.position_embedding.weight", "positional_embedding", 2, {POSITIONS, WIDTH}},
+        {"visual_projection.weight", "proj", 2, {openclip ? WIDTH : PROJECTION, openclip ? PROJECTION : WIDTH}},
+    };
+    char name[NAME];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(name, sizeof name, "%s%s", prefix, openclip ? rows[i].theirs : rows[i].ours);
+        NODUS_TRY(put(set, name, rows[i].rank, rows[i].dim));
+    }
+    NODUS_TRY(norm(set, prefix, openclip ? "ln_pre" : "vision_model.pre_layrnorm", WIDTH));
+    NODUS_TRY(norm(set, prefix, openclip ? "ln_post" : "vision_model.post_layernorm", WIDTH));
+    for (int i = 0; i < VISION_LAYERS; i++)
+        NODUS_TRY(vision_layer(set, prefix, openclip ? "transformer.resblocks" : "vision_model.encoder.layers", i, openclip));
+    return NULL;
+}
+
+static NodusStatus style_adapter(WeightSet *set)
+{
+    enum { TOKENS = 4 };
+    NODUS_TRY(put(set, "style_embedding", 3, (int64_t[]){1, TOKENS, WIDTH}));
+    NODUS_TRY(put(set, "proj", 2, (int64_t[]){WIDTH, WIDTH}));
+    NODUS_TRY(norm(set, "", "ln_pre", WIDTH));
+    NODUS_TRY(norm(set, "", "ln_post", WIDTH));
+    return vision_layer(set, "", "transformer_layes", 0, true);
+}
+
+static NodusStatus redux(WeightSet *set)
+{
+    NODUS_TRY(layer(set, "", "redux_up", 2, 3 * WIDTH, WIDTH, 1, true));
+    return layer(set, "", "redux_down", 2, WIDTH, 3 * WIDTH, 1, true);
+}
+
+static NodusStatus write_sd2(WeightSet *demo, const char *models)
+{
+    WeightSet *set, *h = NULL;
+    NODUS_TRY(weights_new(&set));
+    NodusStatus status = support_openclip(demo, "cond_stage_model.model.", &h);
+    if (!status) status = sdxl_unet(set, WIDTH, 0);
+    if (!status) status = borrow_all(set, h);
+    if (!status) status = borrow(set, demo, VAE, VAE, NULL);
+    if (!status) status = write_set(set, models, "checkpoints/sd2.safetensors");
+    weights_unref(set);
+    weights_unref(h);
+    return status;
+}
+
+static NodusStatus fill_unclip(WeightSet *set, WeightSet *demo, WeightSet *text)
+{
+    NODUS_TRY(sdxl_unet(set, WIDTH, 2 * PROJECTION));
+    NODUS_TRY(borrow_all(set, text));
+    NODUS_TRY(vision_tower(set, "embedder.model.visual.", true));
+    return borrow(set, demo, VAE, VAE, NULL);
+}
+
+static NodusStatus write_unclip(WeightSet *demo, const char *models)
+{
+    WeightSet *set, *text = NULL;
+    NODUS_TRY(weights_new(&set));
+    NodusStatus status = support_openclip(demo, "cond_stage_model.model.", &text);
+    if (!status) status = fill_unclip(set, demo, text);
+    if (!status) status = write_set(set, models, "checkpoints/sd21-unclip.safetensors");
+    weights_unref(set);
+    weights_unref(text);
+    return status;
+}
+
+static NodusStatus vision_alone(WeightSet *set)
+{
+    return vision_tower(set, "", false);
+}
+
+static NodusStatus write_filled(const char *models, const char *file, NodusStatus (*fill)(WeightSet *set))
+{
+    WeightSet *set;
+    NODUS_TRY(weights_new(&set));
+    NodusStatus status = fill(set);
+    if (!status) status = write_set(set, models, file);
+    weights_unref(set);
+    return status;
+}
+
 /* ---- Files ------------------------------------------------------------------------------------------------------------- */
 
 static NodusStatus write_part(WeightSet *demo, const char *from, const char *to, Rename *rename, const char *models, const char *file)
@@ -292,6 +401,11 @@ static NodusStatus write_all(WeightSet *demo, const char *models)
     WeightSet *g;
     NODUS_TRY(write_sdxl(demo, models, false));
     NODUS_TRY(write_sdxl(demo, models, true));
+    NODUS_TRY(write_sd2(demo, models));
+    NODUS_TRY(write_unclip(demo, models));
+    NODUS_TRY(write_filled(models, "clip_vision/clip_vision.safetensors", vision_alone));
+    NODUS_TRY(write_filled(models, "style_models/style.safetensors", style_adapter));
+    NODUS_TRY(write_filled(models, "style_models/redux.safetensors", redux));
     NODUS_TRY(write_part(demo, UNET, "", NULL, models, "diffusion_models/unet.safetensors"));
     NODUS_TRY(write_part(demo, UNET, "", rename_unet, models, "diffusion_models/unet-diffusers.safetensors"));
     NODUS_TRY(write_part(demo, UNET, "", rename_unet, models, "diffusers/shapes/unet/diffusion_pytorch_model.safetensors"));

@@ -11,4 +11,5 @@ void help_option_names(const OptionRow *row, char *out, size_t room);
 
 int command_man(const Options *options);        /* nodus man: the manual page as roff */
 int command_completion(const Options *options); /* nodus completion bash|zsh|fish */
+int command_reference(const Options *options);  /* nodus reference nodes|comfyui: the pages of docs/ about nodes */
 #endif

@@ -2,6 +2,7 @@
 #include "engine/cli/inspect.h"
 #include "engine/cli/commands.h"
 #include "engine/cli/say.h"
+#include "engine/formats/weights_file.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,16 +38,21 @@ static uint64_t header_length(const char *data)
     return length;
 }
 
-static NodusStatus inspect_header(Input *input, cJSON *found)
+/* 0: it is no file. */
+static uint64_t bytes_of(const Input *input)
 {
     struct stat info;
+    return !fstat(fileno(input->file), &info) && S_ISREG(info.st_mode) ? (uint64_t)info.st_size : 0;
+}
+
+static NodusStatus inspect_header(Input *input, cJSON *found)
+{
     const uint64_t length = header_length(input->data);
-    const bool regular = !fstat(fileno(input->file), &info) && S_ISREG(info.st_mode);
     NODUS_TRY(read_up_to(input, LENGTH + length));
     if (input->size < LENGTH + length)
         return nodus_error(NODUS_ERROR_FILE,
                            "its header is longer than the file: the file is cut off, copy or download it again");
-    return inspect_model(input->data + LENGTH, length, regular ? (uint64_t)info.st_size : 0, found);
+    return inspect_model(input->data + LENGTH, length, bytes_of(input), "safetensors", found);
 }
 
 static NodusStatus inspect_input(Input *input, cJSON *found)
@@ -58,8 +64,13 @@ static NodusStatus inspect_input(Input *input, cJSON *found)
     }
     if (input->size >= FIRST && input->data[LENGTH] == '{' && header_length(input->data) <= LARGEST_HEADER)
         return inspect_header(input, found);
-    return nodus_error(NODUS_ERROR_FILE,
-                       "nodus inspect reads PNG and WebP pictures, .safetensors and .latent files; this is none of them");
+    const uint8_t *data = (const uint8_t *)input->data;
+    const char *format = gguf_is(data, input->size) ? "GGUF" : torch_is(data, input->size) ? "torch" : NULL;
+    if (!format)
+        return nodus_error(NODUS_ERROR_FILE, "nodus inspect reads PNG and WebP pictures and files of weights (.safetensors, .latent, "
+                                             ".gguf, .ckpt, .pt, .pth, .bin); this is none of them");
+    if (input->file == stdin) return nodus_error(NODUS_ERROR_FILE, "a file of this format (%s) is read from disk only: name it", format);
+    return inspect_weights(input->path, bytes_of(input), format, found);
 }
 
 static NodusStatus inspect_path(const char *path, cJSON *found)

@@ -10,8 +10,10 @@
 NodusStatus inspect_picture(const void *data, size_t size, cJSON *found);
 /* "prompt": what a prompt was made of, of its text; nothing when it is none. */
 void inspect_prompt(const char *text, cJSON *found);
-/* inspect_model.c: a .safetensors or .latent file. `header` is its JSON, `bytes` the size of the file (0: unknown). */
-NodusStatus inspect_model(const char *header, size_t size, uint64_t bytes, cJSON *found);
+/* inspect_model.c: a .safetensors or .latent file. `header` is its JSON, `bytes` the size of the file (0: unknown), `format` its name. */
+NodusStatus inspect_model(const char *header, size_t size, uint64_t bytes, const char *format, cJSON *found);
+/* A .gguf file, or one of torch.save (.ckpt, .pt, .pth, .bin), as far as the loaders read it. */
+NodusStatus inspect_weights(const char *path, uint64_t bytes, const char *format, cJSON *found);
 
 /* inspect_show.c: the object in words; bounded unless `all`. */
 void inspect_show(const cJSON *found, bool all, FILE *to);

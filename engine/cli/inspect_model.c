@@ -1,9 +1,10 @@
 /* inspect_model.c: the header of a state dict: tensors, their shapes and types, and what kind of model their names speak of.
  *
  * One idea: the header is read by itself and leniently: a file that the loaders refuse (a type or a family that comes later) can
- * be looked at all the same. Format: engine/formats/safetensors.h. */
+ * be looked at all the same. Format: engine/formats/safetensors.h. Other formats go through their reader and become such a header. */
 #include "engine/cli/inspect.h"
 #include "engine/cli/say.h"
+#include "engine/formats/weights_file.h"
 #include <inttypes.h>
 #include <string.h>
 
@@ -121,13 +122,13 @@ static NodusStatus add_tensors(const cJSON *header, cJSON *found)
     return status;
 }
 
-static NodusStatus inspect_tree(const cJSON *header, uint64_t bytes, cJSON *found)
+static NodusStatus inspect_tree(const cJSON *header, uint64_t bytes, const char *format, cJSON *found)
 {
     if (!cJSON_IsObject(header)) return nodus_error(NODUS_ERROR_FILE, "it is no safetensors file: its header is no JSON object");
     const cJSON *metadata = json_get(header, "__metadata__");
     const char *what = guess(header), *prompt = json_string(json_get(metadata, "prompt"));
     need(cJSON_AddStringToObject(found, "kind", "tensors"));
-    need(cJSON_AddStringToObject(found, "format", "safetensors"));
+    need(cJSON_AddStringToObject(found, "format", format));
     cJSON_AddItemToObject(found, "what", need(what ? cJSON_CreateString(what) : cJSON_CreateNull()));
     if (bytes) add_number(found, "bytes", bytes);
     if (metadata) cJSON_AddItemToObject(found, "metadata", need(cJSON_Duplicate(metadata, true)));
@@ -135,12 +136,60 @@ static NodusStatus inspect_tree(const cJSON *header, uint64_t bytes, cJSON *foun
     return add_tensors(header, found);
 }
 
-NodusStatus inspect_model(const char *header, size_t size, uint64_t bytes, cJSON *found)
+NodusStatus inspect_model(const char *header, size_t size, uint64_t bytes, const char *format, cJSON *found)
 {
     Json *json;
     NodusStatus status = json_parse(header, size, &json);
     if (status) return nodus_error_prefix(status, "it is no safetensors file: its header");
-    status = inspect_tree(json_root(json), bytes, found);
+    status = inspect_tree(json_root(json), bytes, format, found);
     json_free(json);
+    return status;
+}
+
+/* ---- Other formats ------------------------------------------------------------------------------------------------------ */
+
+/* What such a file may tell of itself, of many keys. */
+static const char *const told[] = {"general.architecture", "general.name", "general.quantization_version", "modelspec.architecture",
+                                   "epoch", "global_step"};
+
+static void put_metadata(const WeightSet *set, Text *out)
+{
+    const char *between = "";
+    text_add(out, "{\"__metadata__\": {");
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        const char *value = weights_metadata(set, told[i]);
+        if (!value) continue;
+        text_format(out, "%s\"%s\": ", between, told[i]);
+        json_put_string(out, value, false);
+        between = ", ";
+    }
+    text_char(out, '}');
+}
+
+static void put_header(const WeightSet *set, Text *out)
+{
+    put_metadata(set, out);
+    for (int i = 0; i < weights_count(set); i++) {
+        const Weight *weight = weights_at(set, i);
+        text_add(out, ", ");
+        json_put_string(out, weight->name, false);
+        text_format(out, ": {\"dtype\": \"%s\", \"shape\": [", weights_file_type(weight));
+        for (int d = 0; d < weight->rank; d++) text_format(out, "%s%" PRId64, d ? ", " : "", weight->dim[d]);
+        text_add(out, "]}");
+    }
+    text_char(out, '}');
+}
+
+NodusStatus inspect_weights(const char *path, uint64_t bytes, const char *format, cJSON *found)
+{
+    WeightSet *set;
+    Text header = {0};
+    char *text;
+    NODUS_TRY(checkpoint_open(path, &set));
+    put_header(set, &header);
+    weights_unref(set);
+    NODUS_TRY(text_take(&header, &text));
+    NodusStatus status = inspect_model(text, strlen(text), bytes, format, found);
+    nodus_free(text);
     return status;
 }

@@ -46,7 +46,7 @@ static NodusStatus check_kind(const char *path, const char *text, size_t length)
         return nodus_error(NODUS_ERROR_FILE, "'%s' is a model file, not a workflow: name it in a loader node, or nodus make -m",
                            path);
     if (dot && !strcmp(dot, ".lua"))
-        return nodus_error(NODUS_ERROR_MISSING, "'%s': Lua scripts are not built yet (they come with step 4)", path);
+        return nodus_error(NODUS_ERROR_INPUT, "'%s' is a Lua script, not a workflow: nodus run script.lua [arguments]", path);
     if (begins(text, length, "\xff\xd8\xff", 3))
         return nodus_error(NODUS_ERROR_FILE, "'%s' is a JPEG picture: workflows are kept in PNG and WebP files only", path);
     return NULL;

@@ -23,12 +23,14 @@ const Command commands[] = {
                  "nodus make \"a yellow moon\" --save-workflow moon.json && nodus run moon.json --seed 7"},
     {"run", "WORKFLOW... [options]", "run workflow files", RUN, command_run,
      .about = "Runs workflows in ComfyUI's API format, one after the other in one process; - reads one from standard input.\n"
-              "A workflow that is refused or fails does not stop the next.",
+              "A workflow that is refused or fails does not stop the next. A Lua script takes the words behind it as arguments\n"
+              "(docs/lua.md).",
      .examples = "nodus run workflow.json\n"
                  "nodus run a.json b.json --output results --seed random\n"
                  "nodus run workflow.json --set 5.steps=8 --set \"What to paint.text=a blue fish\"\n"
                  "nodus run workflow.json --json | jq 'select(.event == \"done\")'\n"
-                 "nodus run workflow.json --dump 5:0=latent.npy --only 7"},
+                 "nodus run workflow.json --dump 5:0=latent.npy --only 7\n"
+                 "nodus run study.lua fast"},
     {"watch", "WORKFLOW [options]", "run a workflow again at each save", RUN, command_watch,
      .about = "Runs a workflow, then again whenever its file or a picture in the input folder is saved, until Ctrl-C. Only what\n"
               "changed is computed again.",
@@ -55,6 +57,11 @@ const Command commands[] = {
      .about = "Lists the nodes of this build, or shows one with its inputs, outputs and help. --json: the shape of ComfyUI's\n"
               "/object_info. Nodes that are known but not built yet convert and cannot run; --all lists them too.",
      .examples = "nodus nodes\nnodus nodes KSampler\nnodus nodes --all\nnodus nodes --json > object_info.json"},
+    {"plugin", "new NAME|check FILE.so... [options]", "make and check plug-ins in C", PLUGIN, command_plugin,
+     .about = "new: writes a small project that builds a plug-in: a node, its Makefile, a workflow, a test.\n"
+              "check: loads a plug-in in a process of its own and tells what it brings and what is wrong with it. Exit status 0:\n"
+              "all of them can be used. A plug-in is a program: it can do whatever you can.",
+     .examples = "nodus plugin new sepia\nnodus plugin check sepia/sepia.so\nnodus plugin check plugins/*.so --json"},
     {"bench", "unet|vae-decode|vae-encode|clip [options]", "how fast this machine runs Stable Diffusion 1.5", BENCH,
      command_bench,
      .about = "Builds a network of full size with weights by a formula (no file is needed), runs it once uncounted, then N\n"
@@ -68,8 +75,10 @@ const Command commands[] = {
      .examples = "nodus completion bash"},
     {"man", "", "the manual page", OTHER, command_man, .hidden = true,
      .about = "Prints the manual page as roff.", .examples = "nodus man | man -l -"},
+    {"reference", "nodes|comfyui", "the pages about nodes", OTHER, command_reference, .hidden = true,
+     .about = "Prints docs/nodes.md (all nodes of this build) or docs/comfyui-nodes.md (what it has of ComfyUI's) as Markdown.",
+     .examples = "nodus reference nodes > docs/nodes.md"},
     {"repl", "", "Lua, line by line", OTHER, .about = "step 4"},
-    {"plugin", "", "make and check plug-ins", OTHER, .about = "step 4"},
     {"profile", "", "where the time goes", OTHER, .about = "a later step"},
     {"serve", "", "HTTP server for ComfyUI's clients", OTHER, .about = "a later step"},
     {0},

@@ -1,8 +1,10 @@
 /* nodes.c: `nodus nodes`: the node definitions, as a table, one by one, or as the JSON that ComfyUI's clients know. */
+#include "engine/cli/comfyui.h"
 #include "engine/cli/commands.h"
 #include "engine/cli/report.h"
 #include "engine/cli/say.h"
 #include "engine/cli/session.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,8 +53,9 @@ static void show_table(const cJSON *all, bool hide)
 
 static void show_value(const char *name, const cJSON *value)
 {
-    if (cJSON_IsNumber(value) && value->valuedouble >= 0x1p64)
-        printf(", %s 2^64-1", name); /* the largest seed: a double rounds it up */
+    const double number = cJSON_IsNumber(value) ? fabs(value->valuedouble) : 0;
+    if (number >= 0x1p64) printf(", %s 2^64-1", name); /* the largest seed: a double rounds it up */
+    else if (number >= 0x1p62) return; /* whatever the type can hold */
     else if (cJSON_IsNumber(value)) printf(", %s %.10g", name, value->valuedouble);
     else if (cJSON_IsBool(value)) printf(", %s %s", name, cJSON_IsTrue(value) ? "true" : "false");
     else if (cJSON_IsString(value) && *value->valuestring) printf(", %s \"%s\"", name, value->valuestring);
@@ -63,18 +66,17 @@ static void show_choices(const cJSON *choices)
     const int count = cJSON_GetArraySize(choices);
     const cJSON *choice;
     int shown = 0;
-    fputs("one of", stdout);
+    fputs(count ? "one of" : "a file, but there is none", stdout);
     cJSON_ArrayForEach(choice, choices)
     {
         if (shown == MOST_CHOICES) break;
         printf("%s %s", shown++ ? "," : "", cJSON_GetStringValue(choice));
     }
     if (count > shown) printf(" and %d more", count - shown);
-    if (!count) fputs(" nothing: no such file is there", stdout);
 }
 
-/* An input is [type or list of choices, {options}]. */
-static void show_input(const cJSON *input, bool optional)
+/* An input is [type or list of choices, {options}]. What is said of the one before it as well is not said again. */
+static void show_input(const cJSON *input, const cJSON *before, bool optional)
 {
     static const char *const limits[] = {"default", "min", "max", "step"};
     const cJSON *type = cJSON_GetArrayItem(input, 0), *options = cJSON_GetArrayItem(input, 1);
@@ -83,15 +85,18 @@ static void show_input(const cJSON *input, bool optional)
     else fputs(cJSON_IsString(type) ? type->valuestring : "?", stdout);
     for (int i = 0; i < 4; i++) show_value(limits[i], cJSON_GetObjectItemCaseSensitive(options, limits[i]));
     printf("%s\n", optional ? ", optional" : "");
-    const char *help = report_text(options, "tooltip");
-    if (*help) printf("  %-18s %s\n", "", help);
+    const char *help = report_text(options, "tooltip"), *last = report_text(cJSON_GetArrayItem(before, 1), "tooltip");
+    if (strcmp(help, last)) printf("  %-18s %s\n", "", help);
 }
 
 static void show_group(const cJSON *node, const char *group, bool optional)
 {
-    const cJSON *input;
+    const cJSON *input, *before = NULL;
     cJSON_ArrayForEach(input, cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(node, "input"), group))
-        show_input(input, optional);
+    {
+        show_input(input, before, optional);
+        before = input;
+    }
 }
 
 static void show_outputs(const cJSON *node)
@@ -111,16 +116,30 @@ static void show_outputs(const cJSON *node)
     if (!slot) puts("  none: the node writes or shows something");
 }
 
-static void show_node(const cJSON *node)
+/* When a node comes, where ComfyUI's page of the documentation tells it. */
+static void show_not_built(const cJSON *node)
 {
-    printf("%s (%s), %s\n", node->string, report_text(node, "display_name"), report_text(node, "category"));
-    if (!is_built(node)) puts("Known, not built yet: workflows with it convert, but do not run.");
+    const ComfyuiGroup *group = comfyui_find(node->string);
+    fputs("Known, not built yet", stdout);
+    if (group && *group->when) printf(" (%s)", group->when);
+    puts(": workflows with it convert, but do not run.");
+}
+
+static void show_node(NodusEngine *engine, const cJSON *node)
+{
+    const char *title = report_text(node, "display_name");
+    const NodusNode *table = nodus_engine_node(engine, node->string);
+    fputs(node->string, stdout);
+    if (strcmp(title, node->string)) printf(" (%s)", title);
+    printf(", %s\n", report_text(node, "category"));
+    if (!is_built(node)) show_not_built(node);
     if (*report_text(node, "description")) printf("%s\n", report_text(node, "description"));
     puts("\nInputs");
     show_group(node, "required", false);
     show_group(node, "optional", true);
     puts("\nOutputs");
     show_outputs(node);
+    if (table && table->example) printf("\nExample\n  %s\n", table->example);
 }
 
 /* ---- The command --------------------------------------------------------------------------------------------------- */
@@ -135,7 +154,9 @@ static int unknown_node(NodusEngine *engine, const char *name)
     int count = 0;
     cJSON_ArrayForEach(node, all) names[count++] = node->string;
     const char *near = most_like(name, names);
-    if (near) refuse("there is no node \"%s\"; did you mean \"%s\"?", name, near);
+    const ComfyuiGroup *group = comfyui_find(name);
+    if (group) refuse("%s is a node of ComfyUI that nodus does not know: %s", name, *group->when ? group->when : "a later step");
+    else if (near) refuse("there is no node \"%s\"; did you mean \"%s\"?", name, near);
     else refuse("there is no node \"%s\"; nodus nodes lists them", name);
     free(names);
     cJSON_Delete(all);
@@ -155,7 +176,7 @@ static int show_nodes(const Options *options, NodusEngine *engine)
     int code = EXIT_GOOD;
     if (name && !one) code = unknown_node(engine, name);
     else if (options->json) puts(text);
-    else if (name) show_node(one);
+    else if (name) show_node(engine, one);
     else show_table(nodes, !options->all);
     cJSON_Delete(nodes);
     nodus_free(text);

@@ -107,9 +107,15 @@ const OptionRow option_rows[] = {
     SWITCH("fill-defaults", 0, CONVERT, fill_defaults, WORK, "also write the inputs that the workflow leaves to their defaults"),
     SWITCH("strict", 0, CONVERT, strict, WORK, "refuse what would only be warned of: unknown nodes, lost values, texts for numbers"),
     {"temp-directory", 0, "DIR", MAKE | RUN, KIND_TEXT, FIELD(temp), .group = FOLDERS, .help = "where previews go: DIR/temp"},
-    {"cache-dir", 0, "DIR", MAKE | RUN | WHY, KIND_TEXT, FIELD(cache), .group = FOLDERS,
+    {"cache-dir", 0, "DIR", MAKE | RUN | WHY | PLUGIN, KIND_TEXT, FIELD(cache), .group = FOLDERS,
      .help = "what is kept between runs: results, at most 2 GB, and speeds for estimates (default: $XDG_CACHE_HOME/nodus or "
              "~/.cache/nodus)"},
+
+    {"plugin", 0, "FILE.so", ENGINE, KIND_LIST, FIELD(plugin), .group = MACHINE,
+     .help = "load this plug-in, besides those in plugins/ of the base directory; may be given again"},
+    {"timeout", 0, "SECONDS", PLUGIN, KIND_NUMBER, FIELD(timeout), .min = 0.001, .max = 1e6, .group = WORK,
+     .help = "a plug-in that takes longer to load hangs (default 20)"},
+    {"output", 'o', "DIR", PLUGIN, KIND_TEXT, FIELD(output), .group = WORK, .help = "new: where the project goes (default: a folder NAME)"},
 
     SWITCH("all", 0, NODES, all, SHOWN, "also the nodes that are known, but not built yet"),
     SWITCH("all", 0, INSPECT, all, SHOWN, "every tensor and the whole of every text"),
@@ -126,7 +132,6 @@ const OptionRow option_rows[] = {
 
     COMES("extra-model-paths-config", "FILE", ENGINE, "a later step"),
     COMES("lua-nodes", "DIR", MAKE | RUN, "step 4, with Lua"),
-    COMES("plugin", "FILE", MAKE | RUN, "step 4, with plug-ins"),
     COMES("unsafe", NULL, MAKE | RUN, "step 4, with Lua"),
     COMES("isolate", NULL, MAKE | RUN, "step 4, with plug-ins"),
     COMES("vram", "SIZE", MAKE | RUN, "a later step, with CUDA"),
@@ -361,6 +366,7 @@ void options_free(Options *options)
     free(options->set.item);
     free(options->sweep.item);
     free(options->lora.item);
+    free(options->plugin.item);
     free(options->only.item);
     free(options->dump.item);
     *options = (Options){0};

@@ -16,8 +16,9 @@ typedef enum CommandBit {
     CONVERT = 64,
     INSPECT = 128,
     WHY = 256,
+    PLUGIN = 512,
     ENGINE = MAKE | RUN | CHECK | NODES | CONVERT | WHY, /* those with the folders of an engine */
-    ALL = ENGINE | BENCH | INSPECT | OTHER
+    ALL = ENGINE | BENCH | INSPECT | PLUGIN | OTHER
 } CommandBit;
 
 typedef struct TextList {
@@ -35,7 +36,7 @@ typedef struct Options {
     double cfg, denoise;
     bool cfg_given, denoise_given, size_given;
     /* a run */
-    TextList set, only, dump, sweep, force, lora;
+    TextList set, only, dump, sweep, force, lora, plugin;
     const char *script, *events, *noise_compat, *previews;
     bool fill_defaults, seed_given, seed_random, strict, no_cache, no_disk_cache, disable_metadata, png_fast, print_passes;
     uint64_t seed;

@@ -3,6 +3,7 @@
  *
  * One idea: the engine's report holds all of it as data, ComfyUI's words beside ours; here the sentence is made. */
 #include "engine/cli/report.h"
+#include "engine/cli/comfyui.h"
 #include <stdbool.h>
 #include <string.h>
 
@@ -103,6 +104,17 @@ static void put_node_error(const cJSON *node, const cJSON *error, FILE *to)
     fputc('\n', to);
 }
 
+/* Whether a class is known, and of ComfyUI's own when it comes or why it does not. */
+static void put_class(const cJSON *node, FILE *to)
+{
+    const bool known = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(node, "known"));
+    const ComfyuiGroup *group = comfyui_find(report_text(node, "class_type"));
+    if (known) fputs(": this class is known, but not built yet", to);
+    else fputs(group ? ": nodus lacks this class of ComfyUI" : ": there is no such class", to);
+    if (group && *group->when) fprintf(to, " (%s)", group->when);
+    put_help(node, to);
+}
+
 /* Every node whose class is missing, and at the end "3 of 41 nodes unknown: A, B, C". */
 static void put_unknown(const cJSON *extra, FILE *to)
 {
@@ -110,10 +122,8 @@ static void put_unknown(const cJSON *extra, FILE *to)
     const double count = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(extra, "unknown_count"));
     const double all = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(extra, "node_count"));
     cJSON_ArrayForEach (node, nodes) {
-        const bool known = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(node, "known"));
         put_node(report_text(node, "id"), report_text(node, "title"), report_text(node, "class_type"), to);
-        fputs(known ? ": this class is known, but not built yet" : ": there is no such class", to);
-        put_help(node, to);
+        put_class(node, to);
         fputc('\n', to);
     }
     if (count > cJSON_GetArraySize(nodes)) fprintf(to, "  … and %.0f more\n", count - cJSON_GetArraySize(nodes));

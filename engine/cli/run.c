@@ -4,6 +4,7 @@
 #include "engine/cli/interrupt.h"
 #include "engine/cli/jobs.h"
 #include "engine/cli/say.h"
+#include "engine/cli/script.h"
 #include "engine/cli/session.h"
 #include "engine/cli/sweep.h"
 #include <string.h>
@@ -60,6 +61,7 @@ static int run_all(const Options *options, const Jobs *jobs, const Sweep *sweep)
 int command_run(const Options *options)
 {
     Jobs jobs;
+    if (script_is_named(options)) return script_run(options);
     NodusStatus status = jobs_read(options, &jobs);
     if (!status) status = check_dumps(options, &jobs);
     Sweep sweep = {0};

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* ---- Folders ------------------------------------------------------------------------------------------------------- */
 
@@ -36,7 +37,7 @@ static char *choose_base(const Options *options)
     return variable("HOME") ? format_text("%s/.local/share/nodus", variable("HOME")) : copy_text(".");
 }
 
-static char *choose_cache(const Options *options)
+char *session_cache(const Options *options)
 {
     if (options->cache) return copy_text(options->cache);
     if (variable("XDG_CACHE_HOME")) return format_text("%s/nodus", variable("XDG_CACHE_HOME"));
@@ -54,11 +55,13 @@ static int choose_folders(Session *session)
 {
     const Options *options = session->options;
     session->base = choose_base(options);
-    session->cache = choose_cache(options);
+    session->cache = session_cache(options);
     session->input = below(options->input, session->base, "input");
     session->output = below(options->output, session->base, "output");
     session->temp = options->temp ? format_text("%s/temp", options->temp) : below(NULL, session->base, "temp");
     if (options->base && !is_folder(options->base)) return refuse("--base-directory %s: there is no such folder", options->base);
+    for (int i = 0; i < options->plugin.count; i++)
+        if (access(options->plugin.item[i], R_OK)) return refuse("--plugin %s: %s", options->plugin.item[i], strerror(errno));
     if (options->models && !is_folder(options->models)) return refuse("--models %s: there is no such folder", options->models);
     return EXIT_GOOD;
 }
@@ -113,6 +116,9 @@ static int open_engine(Session *session)
         .no_cache = options->no_cache,
         .no_disk_cache = options->no_disk_cache,
         .warn = warn,
+        .plugins = options->plugin.item,
+        .plugin_count = options->plugin.count,
+        .plugin_program = PROGRAM,
         .print_pass = options->print_passes ? print_pass : NULL,
     };
     interrupt_block();
@@ -189,14 +195,14 @@ static const char **all_edits(const Options *options, const Prompt *prompt)
     return edits;
 }
 
-static NodusRunOptions run_options(Session *session, const Prompt *prompt, const Dumps *dumps, const char **edits)
+NodusRunOptions session_how(Session *session)
 {
     const Options *options = session->options;
     return (NodusRunOptions){
         .struct_size = sizeof(NodusRunOptions),
         .index = session->prompts,
         .first_event_id = session->next_event,
-        .file = prompt->file,
+        .file = session->show.file,
         .event = show_event,
         .user = &session->show,
         .strict = options->strict,
@@ -206,17 +212,25 @@ static NodusRunOptions run_options(Session *session, const Prompt *prompt, const
         .previews = session->show.progress.previews,
         .timeout = options->timeout,
         .noise_compat = options->noise_compat,
-        .dumps = dumps->item,
-        .dump_count = dumps->count,
-        .only = options->only.item,
-        .only_count = options->only.count,
-        .force = options->force.item,
-        .force_count = options->force.count,
-        .set = edits,
-        .set_count = options->set.count + prompt->edit_count,
-        .seed_given = options->seed_given,
-        .seed = session->seed,
     };
+}
+
+static NodusRunOptions run_options(Session *session, const Prompt *prompt, const Dumps *dumps, const char **edits)
+{
+    const Options *options = session->options;
+    NodusRunOptions how = session_how(session);
+    how.file = prompt->file;
+    how.dumps = dumps->item;
+    how.dump_count = dumps->count;
+    how.only = options->only.item;
+    how.only_count = options->only.count;
+    how.force = options->force.item;
+    how.force_count = options->force.count;
+    how.set = edits;
+    how.set_count = options->set.count + prompt->edit_count;
+    how.seed_given = options->seed_given;
+    how.seed = session->seed;
+    return how;
 }
 
 int session_run(Session *session, const Prompt *prompt)

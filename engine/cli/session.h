@@ -29,8 +29,15 @@ typedef struct Prompt {
 } Prompt;
 /* Runs it to the end and returns its exit code. */
 int session_run(Session *session, const Prompt *prompt);
+/* How the next run is to be made, without what names its nodes. */
+NodusRunOptions session_how(Session *session);
 /* A prompt that could not even be read: told, and `finished` with --json. */
 int session_refuse(Session *session, const char *type, const char *problem);
+
+/* The cache folder that the options or the environment give; NULL: none. free. */
+char *session_cache(const Options *options);
+/* This program, for what runs in a process of its own. */
+#define PROGRAM "/proc/self/exe"
 
 /* A seed of 64 random bits. */
 NodusStatus random_seed(uint64_t *out);

@@ -213,6 +213,12 @@ static NodusStatus unpack(const WeightSource *source, const Weight *weight, void
     return NULL;
 }
 
+const char *gguf_type(const Weight *weight)
+{
+    if (!weight->source || weight->source->read != unpack) return NULL;
+    return ((const Blocks *)(const void *)weight->source)->format->name;
+}
+
 static NodusStatus find_data(const Reader *r, const Info *info, size_t bytes, const uint8_t **out)
 {
     const size_t room = r->size - r->at;

@@ -29,6 +29,11 @@ static const struct {
 };
 enum { DTYPE_NAMES = sizeof dtype_names / sizeof *dtype_names };
 
+const char *safetensors_type(int dtype)
+{
+    return dtype_names[dtype].name; /* the table begins in the order of Dtype */
+}
+
 typedef struct Reader {
     const uint8_t *data; /* behind the header */
     uint64_t size;
@@ -262,7 +267,7 @@ static void put_item(Text *header, const SafetensorsItem *item, size_t at)
 {
     json_put_string(header, item->name, false);
     text_format(header, ":{\"dtype\":\"%s\",\"shape\":[",
-                dtype_names[item->dtype].name); /* the table begins in the order of Dtype */
+                safetensors_type(item->dtype));
     for (int i = 0; i < item->rank; i++) text_format(header, "%s%" PRId64, i ? "," : "", item->dim[i]);
     text_format(header, "],\"data_offsets\":[%zu,%zu]}", at, at + item_bytes(item));
 }

@@ -8,6 +8,8 @@
 #define FORMATS_SAFETENSORS_H
 #include "engine/tensor/weights.h"
 
+/* A dtype as its files call it ("F16"). */
+const char *safetensors_type(int dtype);
 NodusStatus safetensors_open(const char *path, WeightSet **out);
 /* The same over memory that outlives the set (fuzzing, tests). `name` stands for the path in messages. */
 NodusStatus safetensors_parse(const char *name, const uint8_t *data, size_t size, WeightSet *into);

@@ -85,6 +85,12 @@ static NodusStatus open_with(const char *path, Read read, WeightSet **out)
     return status;
 }
 
+const char *weights_file_type(const Weight *weight)
+{
+    const char *blocks = gguf_type(weight);
+    return blocks ? blocks : safetensors_type(weight->dtype);
+}
+
 NodusStatus checkpoint_open(const char *path, WeightSet **out)
 {
     return open_with(path, NULL, out);

@@ -14,6 +14,10 @@ NodusStatus checkpoint_open(const char *path, WeightSet **out);
 bool gguf_is(const uint8_t *data, size_t size);
 bool torch_is(const uint8_t *data, size_t size);
 
+/* The type of a weight's numbers as its file calls it: "F16", "Q4_K". */
+const char *weights_file_type(const Weight *weight);
+const char *gguf_type(const Weight *weight); /* NULL unless it lies in quantised blocks */
+
 /* The readers, over memory that outlives the set; `mapped`: its pages may be dropped. Messages do not name the file. */
 NodusStatus safetensors_read(const uint8_t *data, size_t size, bool mapped, WeightSet *into);
 NodusStatus gguf_read(const uint8_t *data, size_t size, bool mapped, WeightSet *into);

@@ -330,11 +330,11 @@ static NodusStatus not_in_list(Check *check, const Options *options)
     return NULL;
 }
 
-/* A picture that a client uploaded: its existence counts, not a list. */
+/* A picture that a client uploaded, or that a run made: its existence counts, not a list. */
 static NodusStatus check_upload(Check *check, const char *name)
 {
     char *path = NULL;
-    if (name) NODUS_TRY(folders_find(check->engine->folders, "input", name, &path));
+    if (name) NODUS_TRY(folders_find(check->engine->folders, check->input->as.c.folder, name, &path));
     memory_free(path);
     if (path) return NULL;
     Text details = {0}, extra = {0}, shown = {0};
@@ -357,7 +357,7 @@ static NodusStatus check_combo(Check *check, const NodusValue *value)
 {
     const char *name = value->kind == VALUE_STRING ? value->as.text : NULL, *folder = check->input->as.c.folder;
     if (check->input->as.c.names) folder = NULL;
-    if (folder && !strcmp(folder, "input")) return check_upload(check, name);
+    if (folder && (!strcmp(folder, "input") || !strcmp(folder, "output"))) return check_upload(check, name);
     if (folder && *folder != '@' && name) {
         char *path = NULL;
         NODUS_TRY(folders_find(check->engine->folders, folder, name, &path));

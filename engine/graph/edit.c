@@ -1,4 +1,4 @@
-/* edit.c: changes to a prompt from the command line: --set NODE.input=value, --seed N.
+/* edit.c: changes to a prompt from the command line: --set NODE.input=value, --seed N; and seeds that an editor would draw.
  *
  * One idea: an edit changes the JSON before validation, so an edited prompt is checked, cached and stored in pictures like any
  * other. The declared type decides how the text is read: what a text box takes stays a text, whatever it looks like. */
@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 static NodusStatus ambiguous(const Workflow *workflow, const char *name)
 {
@@ -113,6 +114,36 @@ NodusStatus workflow_set_seed(Workflow *workflow, uint64_t seed)
             if (!value) return status_memory();
             workflow_replace(item, value);
         }
+    }
+    return NULL;
+}
+
+/* Of that node the editor's extension sends a number in place of −1 (a new one), −2 and −3 (one more and one less than the last). */
+static const char DRAWS[] = "Seed (rgthree)";
+
+static NodusStatus draw_seed(const Node *node, cJSON *item, Report *report)
+{
+    enum { UNUSED_BITS = 14 }; /* 50 are left: what that editor draws, and what every JSON reader holds exactly */
+    uint64_t seed;
+    char text[24];
+    const double asked = json_double(item);
+    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
+        return nodus_error(NODUS_ERROR_DEVICE, "the system gives no random numbers");
+    snprintf(text, sizeof text, "%" PRIu64, seed >> UNUSED_BITS);
+    cJSON *value = cJSON_CreateRaw(text);
+    if (!value) return status_memory();
+    workflow_replace(item, value);
+    report_warning(report, "node %s (%s): %s was drawn for the seed %.0f", node->id, node->class_type, text, asked);
+    return NULL;
+}
+
+NodusStatus workflow_draw_seeds(Workflow *workflow, Report *report)
+{
+    for (int32_t n = 0; n < workflow->count; n++) {
+        const Node *node = &workflow->node[n];
+        cJSON *item = node->class_type && !strcmp(node->class_type, DRAWS) ? json_get(node->inputs, "seed") : NULL;
+        if (!json_is_integer(item) || json_double(item) > -1 || json_double(item) < -3) continue;
+        NODUS_TRY(draw_seed(node, item, report));
     }
     return NULL;
 }

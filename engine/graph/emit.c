@@ -27,7 +27,13 @@ static NodusStatus emit(NodusCall *call, uint32_t slot, NodusValue *value)
 NodusStatus nodus_emit(NodusCall *call, uint32_t slot, const NodusType *type, void *payload)
 {
     NodusValue *value;
-    NODUS_TRY(value_payload(type, payload, &value));
+    const NodusType *whole = registry_whole_type(call->engine->registry, type);
+    if (!whole) {
+        if (type->free) type->free(payload);
+        return nodus_error(NODUS_ERROR_INTERNAL, "%s emits a %s, a type that its plug-in did not register",
+                           call->node->def->name, type->name);
+    }
+    NODUS_TRY(value_payload(whole, payload, &value));
     return emit(call, slot, value);
 }
 

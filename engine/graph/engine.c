@@ -9,6 +9,7 @@
 #include "engine/graph/disk.h"
 #include "engine/graph/filehash.h"
 #include "engine/graph/machine.h"
+#include "engine/graph/plugins.h"
 #include "engine/graph/rates.h"
 #include <errno.h>
 #include <string.h>
@@ -104,6 +105,7 @@ static NodusStatus open_all(NodusEngine *engine, const NodusEngineOptions *optio
     NODUS_TRY(registry_new(&engine->registry));
     NODUS_TRY(fill(engine->registry, user));
     NODUS_TRY(folders_new(options, &engine->folders));
+    NODUS_TRY(plugins_open(options, engine->folders, engine->registry, &engine->plugins));
     NODUS_TRY(open_device(engine, options));
     NODUS_TRY(budget_new(budget_within(options->memory ? options->memory : default_budget()), &engine->budget));
     NODUS_TRY(weight_store_new(engine->budget, &engine->weights));
@@ -143,5 +145,6 @@ void engine_close(NodusEngine *engine)
     pool_free(engine->pool);
     folders_free(engine->folders);
     registry_free(engine->registry);
+    plugins_free(engine->plugins);
     memory_free(engine);
 }

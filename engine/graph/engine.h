@@ -15,9 +15,11 @@ typedef struct Cache Cache;
 typedef struct Disk Disk;
 typedef struct Rates Rates;
 typedef struct FileHashes FileHashes;
+typedef struct Plugins Plugins;
 
 struct NodusEngine {
     Registry *registry;
+    Plugins *plugins; /* whose tables the registry has */
     Folders *folders;
     Pool *pool;
     Device *device;

@@ -62,7 +62,7 @@ typedef struct Extra {
 struct Folders {
     char *root[4];  /* of models: the user's first, the installation's last */
     int roots, own; /* own: roots that are the user's */
-    char *input, *output, *temp;
+    char *input, *output, *temp, *plugins;
     pthread_mutex_t lock; /* of the extras */
     Extra *extra;
     size_t extras, extra_capacity;
@@ -103,7 +103,8 @@ NodusStatus folders_new(const NodusEngineOptions *options, Folders **out)
     made = made && add_root(folders, options->models, NULL) && add_root(folders, NULL, base);
     if (made) folders->own = folders->roots;
     made = made && add_root(folders, options->system_models, NULL) && set_path(&folders->input, options->input, base, "input") &&
-           set_path(&folders->output, options->output, base, "output") && set_path(&folders->temp, options->temp, base, "temp");
+           set_path(&folders->output, options->output, base, "output") && set_path(&folders->temp, options->temp, base, "temp") &&
+           set_path(&folders->plugins, strcmp(base, ".") ? NULL : "plugins", base, "plugins");
     memory_free(base);
     if (made) *out = folders;
     else folders_free(folders);
@@ -123,8 +124,14 @@ void folders_free(Folders *folders)
     memory_free(folders->input);
     memory_free(folders->output);
     memory_free(folders->temp);
+    memory_free(folders->plugins);
     pthread_mutex_destroy(&folders->lock);
     memory_free(folders);
+}
+
+const char *folders_plugins(const Folders *folders)
+{
+    return folders->plugins;
 }
 
 NodusStatus folders_directory(Folders *folders, const char *which, const char **path)
@@ -212,18 +219,25 @@ static bool cut_suffix(char *name, const char *suffix)
     return true;
 }
 
-/* Folders whose files lie in the input folder. */
-static bool is_input(const char *folder)
+/* Where the files of such a folder lie: "input", "latents", "output". NULL: it is a model folder, or none. */
+static const char *files_of(const Folders *folders, const char *folder)
 {
-    return !strcmp(folder, "input") || !strcmp(folder, "latents");
+    if (!strcmp(folder, "output")) return folders->output;
+    return !strcmp(folder, "input") || !strcmp(folder, "latents") ? folders->input : NULL;
 }
 
-static NodusStatus find_picture(const Folders *folders, char *name, char **path)
+static const char *const *files_endings(const char *folder)
 {
-    const char *folder = cut_suffix(name, "[output]") ? folders->output
-                         : cut_suffix(name, "[temp]") ? folders->temp
-                                                      : folders->input;
-    cut_suffix(name, "[input]");
+    return *folder == 'l' ? latents : pictures;
+}
+
+/* In `base`, unless the name says where. */
+static NodusStatus find_picture(const Folders *folders, const char *base, char *name, char **path)
+{
+    const char *folder = cut_suffix(name, "[output]")  ? folders->output
+                         : cut_suffix(name, "[temp]")  ? folders->temp
+                         : cut_suffix(name, "[input]") ? folders->input
+                                                       : base;
     if (!file_name_is_inside(name)) return NULL; /* without its suffix it may be ".." */
     if (!(*path = file_join(folder, name))) return status_memory();
     if (is_file(*path, NULL)) return NULL;
@@ -288,7 +302,8 @@ NodusStatus folders_find(Folders *folders, const char *folder, const char *name,
     if (!clean) return status;
     const FolderKind *kind = kind_of(folder);
     if (!(clean = name_index(kind, clean))) return status_memory();
-    if (is_input(folder)) status = *folder == 'i' || has_ending(clean, latents) ? find_picture(folders, clean, path) : NULL;
+    const char *base = files_of(folders, folder);
+    if (base) status = *folder != 'l' || has_ending(clean, latents) ? find_picture(folders, base, clean, path) : NULL;
     else status = find_extra(folders, folder, clean, path);
     for (int at = 0; kind && !*path && !status && at < place_count(kind, folders->roots) && has_ending(clean, kind->endings);
          at++) {
@@ -411,7 +426,8 @@ NodusStatus folders_list(Folders *folders, const char *folder, FolderList *out)
     *out = (FolderList){0};
     const FolderKind *kind = kind_of(folder);
     NodusStatus status = NULL;
-    if (is_input(folder)) list_below(folders->input, "", *folder == 'i' ? pictures : latents, NULL, 0, out);
+    const char *base = files_of(folders, folder);
+    if (base) list_below(base, "", files_endings(folder), NULL, 0, out);
     if (kind) status = list_places(folders, kind, 0, folders->roots, out);
     if (kind && kind->endings == indexed) keep_indexed(out);
     for (const char *const *pair = pairs; *pair && !status && !strcmp(folder, "vae"); pair++) {
@@ -559,7 +575,8 @@ NodusStatus folders_choose(Folders *folders, const char *folder, const char *nam
 void folders_searched(Folders *folders, const char *folder, Text *out)
 {
     const FolderKind *kind = kind_of(folder);
-    if (is_input(folder)) text_add(out, folders->input);
+    const char *base = files_of(folders, folder);
+    if (base) text_add(out, base);
     for (int at = 0; kind && at < place_count(kind, folders->roots); at++) {
         char *where = place(folders, kind, 0, folders->roots, at);
         text_format(out, "%s%s", at ? ", " : "", where ? where : "");

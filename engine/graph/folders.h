@@ -28,6 +28,7 @@ NodusStatus folders_find(Folders *folders, const char *folder, const char *name,
 NodusStatus folders_choose(Folders *folders, const char *folder, const char *name, char **path, char **listed);
 /* "input", "output", "temp": made if it is missing. Lives as long as `folders`. */
 NodusStatus folders_directory(Folders *folders, const char *which, const char **path);
+const char *folders_plugins(const Folders *folders); /* plugins/ of the base folder, which may not be there */
 /* The folders that a search would visit, for messages. */
 void folders_searched(Folders *folders, const char *folder, Text *out);
 #endif

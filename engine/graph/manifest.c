@@ -108,7 +108,7 @@ static NodusStatus put_model(Manifest *manifest, int32_t n, uint32_t i)
     const NodusValue *value = facts_value(manifest->workflow->facts, manifest->workflow, n, i);
     if (input->kind != NODUS_COMBO || input->as.c.names || !value || value->kind != VALUE_STRING) return NULL;
     const char *folder = input->as.c.folder;
-    if (!folder || *folder == '@' || !strcmp(folder, "input")) return NULL;
+    if (!folder || *folder == '@' || !strcmp(folder, "input") || !strcmp(folder, "output")) return NULL;
     char *path;
     NODUS_TRY(folders_find(manifest->engine->folders, folder, value->as.text, &path));
     begin_item(manifest);

@@ -6,6 +6,7 @@
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
 #include "engine/base/text.h"
+#include "engine/graph/descriptor.h"
 #include "engine/graph/names.h"
 #include "engine/graph/value.h"
 #include <pthread.h>
@@ -160,13 +161,6 @@ bool registry_is_tensor(const NodusType *type)
 
 /* ---- Nodes --------------------------------------------------------------------------------------------------------- */
 
-/* The bytes of the field that an input fills. */
-static size_t field_size(const NodusInput *input)
-{
-    if (input->flags & NODUS_WHOLE_LIST) return sizeof(NodusList);
-    return input->kind == NODUS_BOOLEAN ? sizeof(bool) : 8;
-}
-
 static NodusStatus check_inputs(const NodusNode *node)
 {
     const bool filled = node->run || node->args_size; /* else known only: a table without arguments */
@@ -177,7 +171,7 @@ static NodusStatus check_inputs(const NodusNode *node)
         const NodusInput *input = &node->inputs[i];
         if (!input->name || !input->type || input->kind > NODUS_HIDDEN)
             return nodus_error(NODUS_ERROR_INPUT, "input %u of node %s has no name, no type or an unknown kind", i, node->name);
-        if (filled && (input->offset > node->args_size || node->args_size - input->offset < field_size(input)))
+        if (filled && (input->offset > node->args_size || node->args_size - input->offset < descriptor_field_size(input)))
             return nodus_error(NODUS_ERROR_INPUT, "input %s of node %s lies outside its struct of arguments", input->name,
                                node->name);
         if ((input->flags & NODUS_WHOLE_LIST) && !(node->flags & NODUS_TAKES_LISTS))
@@ -197,6 +191,11 @@ NodusStatus registry_add_node(Registry *registry, const NodusNode *node)
     NODUS_TRY(check_inputs(node));
     for (uint32_t i = 0; i < node->output_count; i++)
         if (!node->outputs[i].type) return nodus_error(NODUS_ERROR_INPUT, "output %u of node %s has no type", i, node->name);
+    const int32_t known = registry->sealed ? -1 : names_get(&registry->nodes.names, node->name);
+    if (known >= 0 && node->run && !((const NodusNode *)registry->nodes.item[known])->run) { /* known, not built: now it is */
+        registry->nodes.item[known] = node;
+        return NULL;
+    }
     return list_add(registry, &registry->nodes, "node", node->name, node);
 }
 
@@ -237,6 +236,11 @@ void registry_seal(Registry *registry)
 const NodusType *registry_type(const Registry *registry, const char *name)
 {
     return list_get(&registry->types, name);
+}
+
+const NodusType *registry_whole_type(const Registry *registry, const NodusType *type)
+{
+    return type->struct_size < sizeof *type ? registry_type(registry, type->name) : type;
 }
 
 const NodusNode *registry_node(const Registry *registry, const char *name)

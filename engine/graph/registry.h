@@ -1,5 +1,6 @@
 /* registry.h: what an engine knows: types, nodes, samplers, schedulers. Filled before the first run, then sealed. Nothing is
- * global: two engines may know different nodes. Names are unique; a second registration of a name is an error that names both. */
+ * global: two engines may know different nodes. Names are unique; a second registration of a name is an error that names both. Only a node
+ * that is known and not built gives its place to one that is. */
 #ifndef GRAPH_REGISTRY_H
 #define GRAPH_REGISTRY_H
 #include <nodus/node.h>
@@ -16,6 +17,8 @@ NodusStatus registry_add_scheduler(Registry *registry, const NodusSchedulerDef *
 void registry_seal(Registry *registry);
 
 const NodusType *registry_type(const Registry *registry, const char *name);
+/* A table that a plug-in with an older header points to, as it was registered: in this nodus's size; NULL when it was not. */
+const NodusType *registry_whole_type(const Registry *registry, const NodusType *type);
 const NodusNode *registry_node(const Registry *registry, const char *name); /* NULL when unknown */
 int registry_node_count(const Registry *registry);
 const NodusNode *registry_node_at(const Registry *registry, int index); /* sorted by name */

@@ -18,7 +18,8 @@ static NodusStatus apply_edits(NodusRun *run)
 {
     const NodusRunOptions *options = &run->options;
     for (int i = 0; i < options->set_count; i++) NODUS_TRY(workflow_set(run->workflow, options->set[i]));
-    return options->seed_given ? workflow_set_seed(run->workflow, options->seed) : NULL;
+    if (options->seed_given) NODUS_TRY(workflow_set_seed(run->workflow, options->seed));
+    return workflow_draw_seeds(run->workflow, &run->report);
 }
 
 /* Dumps of nodes that this prompt has; with several prompts a dump is meant for those that have the node. */
@@ -35,19 +36,39 @@ static NodusStatus find_dumps(NodusRun *run)
     return NULL;
 }
 
+static NodusStatus find_keeps(NodusRun *run)
+{
+    run->keep = memory_array((size_t)run->options.keep_count + 1, sizeof *run->keep);
+    if (!run->keep) return status_memory();
+    for (int i = 0; i < run->options.keep_count; i++) {
+        const int32_t node = workflow_find(run->workflow, run->options.keep[i]);
+        if (node < 0) return nodus_error(NODUS_ERROR_INPUT, "nothing to keep: no node has the id %s", run->options.keep[i]);
+        run->keep[run->keeps++] = (RunKeep){.node = node};
+    }
+    return NULL;
+}
+
+void run_keep(NodusRun *run, int32_t node, Result *result)
+{
+    for (int i = 0; i < run->keeps; i++)
+        if (run->keep[i].node == node && !run->keep[i].result) run->keep[i].result = result_ref(result);
+}
+
 static NodusStatus validate_run(NodusRun *run)
 {
     NODUS_TRY(apply_edits(run));
     NODUS_TRY(find_dumps(run));
+    NODUS_TRY(find_keeps(run));
     NODUS_TRY(force_check(run));
-    int32_t *wanted = memory_array((size_t)run->dumps + 1, sizeof *wanted);
+    int32_t *wanted = memory_array((size_t)run->dumps + (size_t)run->keeps + 1, sizeof *wanted);
     if (!wanted) return status_memory();
     for (int i = 0; i < run->dumps; i++) wanted[i] = run->dump[i].node;
+    for (int i = 0; i < run->keeps; i++) wanted[run->dumps + i] = run->keep[i].node;
     const ValidateOptions options = {.strict = run->options.strict,
                                      .only = run->options.only_count ? run->options.only : NULL,
                                      .only_count = run->options.only_count,
                                      .wanted = wanted,
-                                     .wanted_count = run->dumps};
+                                     .wanted_count = run->dumps + run->keeps};
     NodusStatus status = validate(run->engine, run->workflow, &options, &run->report);
     memory_free(wanted);
     return status;
@@ -83,6 +104,8 @@ void run_free(NodusRun *run)
     names_free(&run->warned);
     arena_free(run->arena);
     memory_free(run->dump);
+    for (int i = 0; i < run->keeps; i++) result_unref(run->keep[i].result);
+    memory_free(run->keep);
     memory_free(run);
 }
 

@@ -3,12 +3,19 @@
 #define GRAPH_RUN_H
 #include "engine/graph/engine.h"
 #include "engine/graph/event.h"
+#include "engine/graph/value.h"
 #include "engine/graph/workflow.h"
 
 typedef struct RunDump {
     int32_t node;
     const NodusDump *dump;
 } RunDump;
+
+/* A result that the host looks at after the run. */
+typedef struct RunKeep {
+    int32_t node;
+    Result *result; /* NULL: it got none */
+} RunKeep;
 
 struct NodusRun {
     NodusEngine *engine;
@@ -23,6 +30,8 @@ struct NodusRun {
     Arena *arena;                     /* their texts */
     RunDump *dump;
     int dumps;
+    RunKeep *keep;
+    int keeps;
     double started; /* file_clock when it began */
     int failures; /* nodes that failed, files that could not be written */
     bool ran;     /* something had to be made */
@@ -41,5 +50,6 @@ NodusStatus run_check(NodusEngine *engine, const char *json, size_t length, bool
 NodusStatus run_prompt_text(NodusRun *run, const char **text);
 NodusStatus run_pnginfo_text(NodusRun *run, const char **text);
 void run_warn(NodusRun *run, const Node *node, const char *message);
+void run_keep(NodusRun *run, int32_t node, Result *result); /* takes a reference if the host asked for that node */
 void run_report_warnings(NodusRun *run); /* those that validation found */
 #endif

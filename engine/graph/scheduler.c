@@ -52,9 +52,11 @@ static int32_t visible(const Scheduler *scheduler, int32_t node)
 
 /* ---- Events -------------------------------------------------------------------------------------------------------- */
 
-static void write_dumps(Scheduler *scheduler, int32_t node, const Result *result)
+/* What was asked for beside the outputs: files of dumps, values for the host. */
+static void hand_out(Scheduler *scheduler, int32_t node, Result *result)
 {
     NodusRun *run = scheduler->run;
+    run_keep(run, node, result);
     for (int i = 0; i < run->dumps; i++) {
         if (run->dump[i].node != node) continue;
         NodusStatus status = dump_write(run->engine, run->dump[i].dump, result);
@@ -70,13 +72,13 @@ static const char *shown_ui(const Node *node, const Result *result)
     return node->def->flags & NODUS_OUTPUT ? result->ui : NULL;
 }
 
-static void announce_cached(Scheduler *scheduler, int32_t node, const Result *result)
+static void announce_cached(Scheduler *scheduler, int32_t node, Result *result)
 {
     if (scheduler->demand.task[node].announced) return;
     scheduler->demand.task[node].announced = true;
     if (node_at(scheduler, node)->visible) return;
     event_cached(&scheduler->run->events, node_at(scheduler, node), shown_ui(node_at(scheduler, node), result));
-    write_dumps(scheduler, node, result);
+    hand_out(scheduler, node, result);
 }
 
 /* Tells of the hits since last time; those that nobody will read are let go. */
@@ -97,7 +99,7 @@ static void announce_hits(Scheduler *scheduler)
     demand->cached_count = 0;
 }
 
-static void announce_followers(Scheduler *scheduler, int32_t leader, const Result *result)
+static void announce_followers(Scheduler *scheduler, int32_t leader, Result *result)
 {
     const Task *task = scheduler->demand.task;
     for (int32_t f = task[leader].first_follower; f >= 0; f = task[f].next_follower) announce_cached(scheduler, f, result);
@@ -311,7 +313,7 @@ static void publish(Scheduler *scheduler, Job *job, Result *result)
         const double rate = execution->flop_seconds > 0 ? execution->flop_total / execution->flop_seconds : 0;
         event_done(&run->events, node_at(scheduler, job->node), result->seconds, rate,
                    shown_ui(node_at(scheduler, job->node), result));
-        write_dumps(scheduler, job->node, result);
+        hand_out(scheduler, job->node, result);
     }
     task->announced = true;
     finish(scheduler, job->node, job->entry);
@@ -457,14 +459,20 @@ static void run_node(Scheduler *scheduler, int32_t index)
 
 /* ---- The run ------------------------------------------------------------------------------------------------------- */
 
+/* Dumps, then what the host keeps. */
+static int32_t asked_beside(const NodusRun *run, int index)
+{
+    return index < run->dumps ? run->dump[index].node : run->keep[index - run->dumps].node;
+}
+
 static NodusStatus demand_roots(Scheduler *scheduler)
 {
     const Workflow *workflow = scheduler->run->workflow;
     const Report *report = &scheduler->run->report;
     for (int pass = 0; pass < 2; pass++) { /* mark all, then demand: an output that feeds another is still an output */
-        for (size_t i = 0; i < report->output_count + (size_t)scheduler->run->dumps; i++) {
+        for (size_t i = 0; i < report->output_count + (size_t)(scheduler->run->dumps + scheduler->run->keeps); i++) {
             const int32_t node = i < report->output_count ? workflow_find(workflow, report->outputs[i])
-                                                          : scheduler->run->dump[i - report->output_count].node;
+                                                          : asked_beside(scheduler->run, (int)(i - report->output_count));
             if (workflow->node[node].bad) continue;
             if (pass) NODUS_TRY(demand_node(&scheduler->demand, node));
             else scheduler->demand.task[node].root = true;

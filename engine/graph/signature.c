@@ -7,6 +7,7 @@
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
 #include "engine/graph/call.h"
+#include "engine/graph/plugins.h"
 #include <string.h>
 
 static void hash_hash(NodusHash *hash, Hash128 value)
@@ -31,9 +32,20 @@ static void hash_class(const NodusNode *def, NodusHash *hash)
     for (uint32_t s = 0; s < def->output_count; s++) nodus_hash_text(hash, def->outputs[s].type);
 }
 
+/* A sampler or scheduler of a plug-in is code that results depend on; which one a link will name is not known yet. */
+static void hash_named_code(const Plugins *plugins, const NodusInput *input, const Bind *bind, NodusHash *hash)
+{
+    const char *folder = input && input->kind == NODUS_COMBO && !input->as.c.names ? input->as.c.folder : NULL;
+    if (!folder || folder[0] != '@') return;
+    const PluginKind kind = strcmp(folder, "@samplers") ? PLUGIN_SCHEDULER : PLUGIN_SAMPLER;
+    if (bind->kind == BIND_LINK) plugins_hash_all(plugins, hash);
+    else if (bind->kind == BIND_LITERAL && bind->value && bind->value->kind == VALUE_STRING)
+        plugins_hash(plugins, kind, bind->value->as.text, hash);
+}
+
 /* Each input by its kind: literals typed, links by what they lead to. The declared order names them. False: a source's result
  * is its process's own. */
-static bool hash_inputs(const Node *node, const Hash128 *signature, NodusHash *hash)
+static bool hash_inputs(const Plugins *plugins, const Node *node, const Hash128 *signature, NodusHash *hash)
 {
     bool stable = true;
     for (uint32_t i = 0; i < node->binds; i++) {
@@ -41,6 +53,7 @@ static bool hash_inputs(const Node *node, const Hash128 *signature, NodusHash *h
         const NodusInput *input = i < node->def->input_count ? &node->def->inputs[i] : NULL;
         if (!input) nodus_hash_text(hash, node->extra[i - node->def->input_count]);
         nodus_hash_u64(hash, bind->kind);
+        hash_named_code(plugins, input, bind, hash);
         if (bind->kind == BIND_LITERAL) {
             if (bind->name) nodus_hash_text(hash, bind->name);
             else value_hash(bind->value, hash);
@@ -63,9 +76,10 @@ NodusStatus signature_node(NodusEngine *engine, const Workflow *workflow, const 
     hash_reset(hash);
     hash_hash(hash, engine->identity);
     hash_class(node->def, hash);
+    plugins_hash(engine->plugins, PLUGIN_NODE, node->def->name, hash);
     if (own) nodus_hash_text(hash, node->id);
     if (own) nodus_hash_u64(hash, engine->own);
-    bool stable = hash_inputs(node, signature, hash) && !own;
+    bool stable = hash_inputs(engine->plugins, node, signature, hash) && !own;
     NodusStatus status = node->def->fingerprint ? call_fingerprint(engine, workflow, node, hash) : NULL;
     if (status && nodus_error_kind(status) == NODUS_ERROR_MEMORY) return status;
     if (status) {

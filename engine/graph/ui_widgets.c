@@ -6,6 +6,7 @@
 #include "engine/base/status.h"
 #include "engine/graph/object_info.h"
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Types of sockets that are boxes all the same. */
@@ -150,18 +151,35 @@ static void take_unknown(Ui *ui, const UiNode *node, const cJSON *values, UiValu
     }
 }
 
+/* Of a variadic class the boxes are rows that its part of the editor makes: objects that name a file ("lora"), sent as lora_1,
+ * lora_2 … */
+static NodusStatus take_rows(Ui *ui, const cJSON *values, UiValue *out, int32_t *count)
+{
+    int row = 0;
+    for (const cJSON *value = values ? values->child : NULL; value; value = value->next) {
+        char name[24];
+        if (!json_string(json_get(value, "lora"))) continue;
+        snprintf(name, sizeof name, "lora_%d", ++row);
+        const char *kept = value->string ? value->string : arena_text(ui->arena, name);
+        if (!kept) return status_memory();
+        out[(*count)++] = (UiValue){.name = kept, .stored = value};
+    }
+    return NULL;
+}
+
 NodusStatus ui_widgets(Ui *ui, const UiNode *node, UiValue **out, int32_t *count)
 {
     const cJSON *values = json_get(node->json, "widgets_values");
     if (!cJSON_IsArray(values) && !cJSON_IsObject(values)) values = NULL;
-    const size_t most = node->def ? node->def->input_count : (size_t)cJSON_GetArraySize(values);
+    const bool rows = node->def && node->def->flags & NODUS_VARIADIC;
+    const size_t most = (node->def ? node->def->input_count : 0) + (!node->def || rows ? (size_t)cJSON_GetArraySize(values) : 0);
     *count = 0;
     *out = arena_alloc(ui->arena, (most + 1) * sizeof **out);
     if (!*out) return status_memory();
     if (!node->def) take_unknown(ui, node, values, *out, count);
     else if (cJSON_IsObject(values)) take_named(node, values, *out, count);
     else take_list(node, values, *out, count);
-    return NULL;
+    return rows ? take_rows(ui, values, *out, count) : NULL;
 }
 
 /* ---- Promoted widgets ---------------------------------------------------------------------------------------------------- */

@@ -66,6 +66,8 @@ NodusStatus workflow_named(const Workflow *workflow, const char *name, int32_t *
 /* `--set NODE.input=value` and `--seed`: before validation. */
 NodusStatus workflow_set(Workflow *workflow, const char *edit);
 NodusStatus workflow_set_seed(Workflow *workflow, uint64_t seed);
+/* Gives seeds that stand for a random number one; told as a warning, and stored with the prompt. */
+NodusStatus workflow_draw_seeds(Workflow *workflow, Report *report);
 
 /* Gives `item` the content of `other`, which is consumed; its place in the tree and its name stay. */
 void workflow_replace(cJSON *item, cJSON *other);

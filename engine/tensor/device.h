@@ -27,7 +27,7 @@ void device_identity(const Device *device, NodusHash *hash);
 /* Runs one op at once; FAULT → status. Falls back to ref when the back end does not support it. */
 NodusStatus device_eager(Device *device, const Op *op);
 
-enum { NUMERICS_REVISION = 1 }; /* raise when any kernel or sampler gives other bits */
+enum { NUMERICS_REVISION = 2 }; /* raise when any kernel or sampler gives other bits */
 
 /* The struct behind NodusMath: what one call computes with. */
 struct NodusMath {

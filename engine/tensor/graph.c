@@ -180,8 +180,17 @@ void graph_set_patches(OpGraph *graph, const NodusPatchClass *const *classes, co
     graph->patch_count = count;
 }
 
+void graph_set_draws(OpGraph *graph, struct Draws *draws)
+{
+    graph->draws = draws;
+}
+
 void graph_visit(OpGraph *graph, Site *site)
 {
     for (int i = 0; i < graph->patch_count && !graph->error; i++)
-        if (graph->patch_classes[i]->build) graph->error = graph->patch_classes[i]->build(graph->patch_selves[i], graph, site);
+        if (graph->patch_classes[i]->build) {
+            NodusStatus status = graph->patch_classes[i]->build(graph->patch_selves[i], graph, site);
+            if (!graph->error) graph->error = status;
+            else nodus_error_free(status);
+        }
 }

@@ -10,6 +10,7 @@
 #include "kernels/ops.h"
 
 typedef struct NodusOpGraph OpGraph;
+struct Draws;
 typedef struct OpRef { int32_t id; } OpRef; /* a value of the graph */
 #define OP_NONE ((OpRef){-1})
 static inline bool op_is_none(OpRef ref) { return ref.id < 0; }
@@ -69,6 +70,11 @@ OpRef op_resize(OpGraph *graph, OpRef x, int64_t height, int64_t width, int filt
 OpRef op_low_frequencies(OpGraph *graph, OpRef x, OpRef s); /* s [1] */
 OpRef op_mean_channels(OpGraph *graph, OpRef x);
 OpRef op_unit_range(OpGraph *graph, OpRef x);
+/* Token merging. Tokens are numbered through all items: ids [n, T'] i32 of x [n, T, c] are n·T + t. */
+OpRef op_pick_tokens(OpGraph *graph, OpRef ids, OpRef x); /* [n, T', c] */
+/* `centres`: ids. Makes ids in what op_merge_tokens makes, [n, T] i32. */
+OpRef op_match_tokens(OpGraph *graph, OpRef x, OpRef centres, int64_t merged);
+OpRef op_merge_tokens(OpGraph *graph, OpRef x, OpRef ids, int64_t left); /* [n, left, c] */
 /* Views. */
 OpRef op_reshape(OpGraph *graph, OpRef x, int rank, const int64_t *dim);
 OpRef op_slice(OpGraph *graph, OpRef x, int axis, int64_t start, int64_t length);
@@ -80,7 +86,8 @@ OpRef op_pixels(OpGraph *graph, OpRef x, OpRef like);  /* [n, h·w, c] → [n, c
 double graph_flop(const OpGraph *graph);
 
 /* An injection point of a builder; a patch rewrites the refs (numerics.md §7). */
-typedef enum SiteKind { SITE_INPUT_BLOCK, SITE_INPUT_BLOCK_AFTER_SKIP, SITE_MIDDLE_BLOCK, SITE_OUTPUT_BLOCK, SITE_ATTENTION, SITE_ATTENTION_OUTPUT, SITE_MIDDLE_PATCH, SITE_EMB } SiteKind;
+typedef enum SiteKind { SITE_INPUT_BLOCK, SITE_INPUT_BLOCK_AFTER_SKIP, SITE_MIDDLE_BLOCK, SITE_OUTPUT_BLOCK, SITE_ATTENTION, SITE_ATTENTION_OUTPUT, SITE_MIDDLE_PATCH, SITE_EMB,
+    SITE_ATTENTION_RESULT /* q, k, v are as all patches want them: one may give `out` itself */ } SiteKind;
 enum { SITE_STAGE_INPUT, SITE_STAGE_MIDDLE, SITE_STAGE_OUTPUT };
 typedef struct NodusSite {
     int kind, stage, block, index, heads;
@@ -91,4 +98,5 @@ typedef struct NodusSite {
 /* The patches that a builder calls at its sites; none by default. graph_visit calls each one's `build` at a site. */
 void graph_set_patches(OpGraph *graph, const NodusPatchClass *const *classes, const void *const *selves, int count);
 void graph_visit(OpGraph *graph, Site *site);
+void graph_set_draws(OpGraph *graph, struct Draws *draws); /* draw.h; NULL, as at first: nothing can be drawn */
 #endif

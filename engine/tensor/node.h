@@ -25,6 +25,7 @@ typedef union NodeAttrs {
     ResizeAttrs resize;
     SliceAttrs slice;
     PermuteAttrs permute;
+    MatchTokensAttrs match;
 } NodeAttrs;
 
 typedef struct Node {
@@ -58,6 +59,7 @@ struct NodusOpGraph {
     const NodusPatchClass *const *patch_classes;
     const void *const *patch_selves;
     int patch_count;
+    struct Draws *draws; /* where patches draw, or NULL */
 };
 
 /* Appends a node; OP_NONE after an error (which then sticks). */

@@ -351,6 +351,55 @@ OpRef op_unit_range(OpGraph *graph, OpRef x)
     return ops_unary(graph, OP_UNIT_RANGE, x);
 }
 
+static bool ops_is_ids(const OpGraph *graph, OpRef ids, OpRef x)
+{
+    const Node *id = ops_node(graph, ids), *of = ops_node(graph, x);
+    return id->dtype == DTYPE_I32 && id->rank == 2 && of->rank == 3 && id->dim[0] == of->dim[0];
+}
+
+OpRef op_pick_tokens(OpGraph *graph, OpRef ids, OpRef x)
+{
+    if (!ops_ready(graph, ids, x)) return OP_NONE;
+    if (!ops_is_ids(graph, ids, x)) {
+        ops_fail_shape(graph, "pick tokens", ids, x);
+        return OP_NONE;
+    }
+    const int64_t width = graph_dim(graph, x, 2), rows = graph_dim(graph, x, 0) * graph_dim(graph, x, 1);
+    const OpRef table = op_reshape(graph, x, 2, (int64_t[]){rows, width});
+    if (op_is_none(table)) return OP_NONE;
+    Node node = ops_like(graph, OP_EMBED, 2, (OpRef[]){ids, table});
+    node.rank = 3;
+    node.dim[2] = width;
+    return node_add(graph, &node);
+}
+
+OpRef op_match_tokens(OpGraph *graph, OpRef x, OpRef centres, int64_t merged)
+{
+    const OpRef scores = op_scores(graph, x, op_pick_tokens(graph, centres, x), 1, 1);
+    if (op_is_none(scores)) return OP_NONE;
+    if (merged < 0 || merged > graph_dim(graph, x, 1) - graph_dim(graph, centres, 1)) {
+        graph_fail(graph, "%lld tokens are too many to merge", (long long)merged);
+        return OP_NONE;
+    }
+    Node node = ops_like(graph, OP_MATCH_TOKENS, 3, (OpRef[]){x, scores, centres});
+    node.dtype = DTYPE_I32;
+    node.rank = 2;
+    node.attrs.match = (MatchTokensAttrs){merged};
+    return node_add(graph, &node);
+}
+
+OpRef op_merge_tokens(OpGraph *graph, OpRef x, OpRef ids, int64_t left)
+{
+    if (!ops_ready(graph, x, ids)) return OP_NONE;
+    if (!ops_is_ids(graph, ids, x) || graph_dim(graph, ids, 1) != graph_dim(graph, x, 1) || left < 1) {
+        ops_fail_shape(graph, "merge tokens", x, ids);
+        return OP_NONE;
+    }
+    Node node = ops_like(graph, OP_MERGE_TOKENS, 2, (OpRef[]){x, ids});
+    node.dim[1] = left;
+    return node_add(graph, &node);
+}
+
 OpRef op_sinusoid(OpGraph *graph, OpRef t, int width, float max_period)
 {
     if (!ops_ready(graph, t, t)) return OP_NONE;

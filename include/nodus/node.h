@@ -190,6 +190,7 @@ typedef struct NodusFacts {
     int channels;                /* of the latents that a model or VAE works on */
     int scale;                   /* pixels a latent cell, of a model or VAE */
     const char *file;            /* where the weights of a model, clip or vae are; the engine copies what `infer` sets */
+    uint64_t reserved[4];        /* fixes the stride for the life of the ABI */
 } NodusFacts;
 
 /* What a node will need, for the estimate before a run. Bytes of host memory. */
@@ -244,6 +245,11 @@ NODUS_API NodusStatus nodus_emit(NodusCall *call, uint32_t slot, const NodusType
 /* The same for the types that every engine has. nodus_emit_tensor takes a reference of its own; `type` is "IMAGE", "MASK",
  * "SIGMAS" or another registered type whose payload is a tensor. */
 NODUS_API NodusStatus nodus_emit_tensor(NodusCall *call, uint32_t slot, const char *type, const NodusTensor *tensor);
+/* The payload of a LATENT (a link into a const void *): its samples [b, c, h, w], borrowed. And a LATENT of
+ * other samples, which it references: its noise mask is that of `like`, a payload or NULL, and so are the numbers of its noises where
+ * the batch is as large. */
+NODUS_API const NodusTensor *nodus_latent_samples(const void *latent);
+NODUS_API NodusStatus nodus_emit_latent(NodusCall *call, uint32_t slot, const void *like, const NodusTensor *samples);
 NODUS_API NodusStatus nodus_emit_int(NodusCall *call, uint32_t slot, int64_t value);
 NODUS_API NodusStatus nodus_emit_uint(NodusCall *call, uint32_t slot, uint64_t value);
 NODUS_API NodusStatus nodus_emit_float(NodusCall *call, uint32_t slot, double value);
@@ -256,7 +262,8 @@ NODUS_API NodusStatus nodus_block(NodusCall *call, uint32_t slot, const char *me
 /* Adds to the result that clients see: under `key`, `json` (one JSON value) is appended to a list. */
 NODUS_API NodusStatus nodus_ui(NodusCall *call, const char *key, const char *json);
 
-/* Reports progress (and what the result looks like so far: [h, w, 3] f32, 0…1, or NULL; worth making when the option "previews" is set); answers NODUS_ERROR_CANCELLED when the run is to end. */
+/* Reports progress (and what the result looks like so far: [h, w, 3] f32, 0…1, or NULL; worth making when the option "previews" is set);
+ * answers NODUS_ERROR_CANCELLED when the run is to end. */
 NODUS_API NodusStatus nodus_progress(NodusCall *call, double value, double max, const NodusTensor *preview);
 /* Announces `flop` floating-point operations of work of one kind ("unet f32"): the engine makes an ETA of it from the rate that
  * such work last had on this machine. The rate is measured from this call to the node's end. */
@@ -351,6 +358,47 @@ NODUS_API NodusStatus nodus_emit_outside(NodusCall *call, uint32_t slot, const N
 NODUS_API NodusStatus nodus_defer(NodusCall *call, NodusPending **pending);
 NODUS_API NodusCall *nodus_pending_call(NodusPending *pending);
 NODUS_API void nodus_pending_finish(NodusPending *pending, NodusStatus status);
+
+/* ---- Plug-ins ------------------------------------------------------------------------------------------------------- */
+
+/* A plug-in is a shared library (.so) in plugins/ of the base folder, or named by --plugin. It begins with NODUS_PLUGIN, whose
+ * body hands the tables over:
+ *
+ *     NODUS_PLUGIN("hello", "1.0", "Says hello.")
+ *     {
+ *         nodus_plugin_node(plugin, &node_hello);
+ *         return NULL;
+ *     }
+ *
+ * It links with nothing of nodus: the program that loads it has the nodus_* functions. The tables are copied; what they point to
+ * stays where it is, for a plug-in is never unloaded. A table that cannot be right is noted with its reason, and the plug-in is
+ * refused as a whole once the body has returned: it registers everything or nothing. The body may return an error of its own:
+ * "no such device". It runs when an engine opens, before any run, on one thread.
+ *
+ * What a build promises: tables that begin with struct_size only ever grow at their end, other structs never change while
+ * NODUS_NODE_ABI stays (tests/golden/layout.txt is the record). So a plug-in loads in every later nodus of the same ABI number,
+ * and in an earlier one as long as it leaves alone what that one lacks. */
+typedef struct NodusPlugin NodusPlugin; /* a plug-in that is being loaded */
+typedef struct NodusPluginInfo {
+    uint32_t struct_size, abi;
+    const char *name, *version, *about; /* `about`: one line for people */
+} NodusPluginInfo;
+
+NODUS_API void nodus_plugin_type(NodusPlugin *plugin, const NodusType *type);
+NODUS_API void nodus_plugin_node(NodusPlugin *plugin, const NodusNode *node);
+NODUS_API void nodus_plugin_sampler(NodusPlugin *plugin, const NodusSamplerDef *sampler);
+NODUS_API void nodus_plugin_scheduler(NodusPlugin *plugin, const NodusSchedulerDef *scheduler);
+
+#ifdef __cplusplus
+#define NODUS_PLUGIN_SYMBOL_ extern "C" NODUS_API
+#else
+#define NODUS_PLUGIN_SYMBOL_ NODUS_API
+#endif
+#define NODUS_PLUGIN(name_, version_, about_)                                                      \
+    NODUS_PLUGIN_SYMBOL_ const NodusPluginInfo nodus_plugin_info;                                  \
+    const NodusPluginInfo nodus_plugin_info = {sizeof(NodusPluginInfo), NODUS_NODE_ABI, name_, version_, about_}; \
+    NODUS_PLUGIN_SYMBOL_ NodusStatus nodus_plugin_init(NodusPlugin *plugin);                       \
+    NodusStatus nodus_plugin_init(NodusPlugin *plugin)
 
 #ifdef __cplusplus
 }

@@ -45,6 +45,10 @@ typedef struct NodusEngineOptions {
     /* Called, from any thread, for what concerns people and belongs to no run: the cache cannot be written. NULL: off. */
     void (*warn)(void *user, const char *text);
     void *warn_user;
+    /* Plug-ins (nodus/node.h) beside those of base_directory/plugins. One that is no good is told to `warn`, and the engine does without. */
+    const char *const *plugins;
+    int plugin_count;
+    const char *plugin_program; /* the nodus program: it tries each plug-in once in a process of its own; NULL: they are not tried */
 } NodusEngineOptions;
 
 NODUS_API NodusStatus nodus_engine_new(const NodusEngineOptions *options, NodusEngine **out);
@@ -65,6 +69,19 @@ NODUS_API NodusStatus nodus_engine_check(NodusEngine *engine, const char *json, 
  * does not have may be the path of a file: loaders then find it as *listed_name for the life of the engine. */
 NODUS_API NodusStatus nodus_engine_find(NodusEngine *engine, const char *folder, const char *name, char **path, char **listed_name);
 NODUS_API void nodus_free(void *memory);
+
+/* A plug-in tried in a process of its own, which may crash or hang of it. *report (the caller frees): a JSON object, "file", "good", "abi",
+ * "name", "version", "about", lists "types", "nodes", "samplers", "schedulers" of names, "faults" and "remarks" of sentences. *good: it can
+ * be used. The error is that it could not be tried. */
+typedef struct NodusPluginCheck {
+    uint32_t struct_size;
+    const char *file, *program;  /* program: the nodus program */
+    const char *cache_directory; /* where engines remember what was tried; NULL: nothing is noted */
+    double timeout;              /* seconds; 0: 20 */
+} NodusPluginCheck;
+NODUS_API NodusStatus nodus_plugin_check(const NodusPluginCheck *check, char **report, bool *good);
+/* What that process does: loads the plug-in into this one, for good. */
+NODUS_API NodusStatus nodus_plugin_report(const char *file, char **report, bool *good);
 
 /* Workflows come in two formats, and runs and checks take either: the API format, which the engine runs, and the one that ComfyUI's editor
  * saves (a list "nodes"). nodus_convert makes the first of the second: *prompt is laid out for people, the same text each time;
@@ -143,6 +160,8 @@ typedef struct NodusRunOptions {
     uint64_t seed; /* replaces every seed and noise_seed literal */
     const char *const *force; /* node ids or titles: they, and what follows from them, run although their results are kept */
     int force_count;
+    const char *const *keep; /* node ids whose results nodus_run_value gives: asked for even where no output needs them */
+    int keep_count;
 } NodusRunOptions;
 
 typedef enum NodusOutcome { NODUS_SUCCESS = 0, NODUS_FAILED = 1, NODUS_REFUSED = 2, NODUS_CANCELLED = 130 } NodusOutcome;
@@ -162,6 +181,80 @@ NODUS_API uint64_t nodus_run_next_event_id(const NodusRun *run);
 NODUS_API NodusStatus nodus_engine_why(NodusEngine *engine, const char *json, size_t length, const NodusRunOptions *options,
                                        char **report, bool *valid);
 NODUS_API void nodus_run_free(NodusRun *run);
+
+/* ---- For languages: tables, results, tensors, files ------------------------------------------------------------------
+ * What a binding needs beside runs: the nodes' tables themselves, the values that a run kept, and eager math outside of a node. */
+
+/* A node's table by name, NULL when there is none; and all of them, sorted by name, NULL behind the last. `run` is NULL in the table of
+ * a node that is known but not built. They live as long as the engine. */
+NODUS_API const NodusNode *nodus_engine_node(NodusEngine *engine, const char *name);
+NODUS_API const NodusNode *nodus_engine_node_at(NodusEngine *engine, int index);
+
+/* The values of a slot of a node that NodusRunOptions.keep names: an empty list where it got none. They live until nodus_run_free, or as
+ * long as a reference of their own. */
+NODUS_API NodusList nodus_run_value(const NodusRun *run, const char *node, uint32_t slot);
+NODUS_API NodusValue *nodus_value_ref(NodusValue *value);
+NODUS_API void nodus_value_unref(NodusValue *value); /* NULL is allowed */
+/* What a value is: NODUS_INT, NODUS_SEED (an integer of 64 bits without sign), NODUS_FLOAT, NODUS_BOOLEAN, NODUS_STRING, NODUS_LINK (a
+ * payload), NODUS_ANY (JSON, or a blocker). The functions below answer for their own kind, else 0, false, NULL. */
+NODUS_API NodusInputKind nodus_value_kind(const NodusValue *value);
+NODUS_API int64_t nodus_value_int(const NodusValue *value); /* the low 64 bits, two's complement */
+NODUS_API double nodus_value_float(const NodusValue *value);
+NODUS_API bool nodus_value_boolean(const NodusValue *value);
+NODUS_API const char *nodus_value_string(const NodusValue *value); /* of a JSON literal its text */
+/* The array of a value as `--dump` writes it, borrowed from the value; `part` is NULL, "pooled" or "noise_mask". *whole: the payload is
+ * this tensor and nothing else (IMAGE, MASK, SIGMAS). An error where it has none. */
+NODUS_API NodusStatus nodus_value_tensor(const NodusValue *value, const char *part, const NodusTensor **out, bool *whole);
+/* A short text for people; the caller frees. */
+NODUS_API NodusStatus nodus_value_text(const NodusValue *value, char **text);
+
+/* Eager math outside of a node: one thread at a time uses it. Results belong to it until nodus_math_clear, or longer with a reference of
+ * their own. It must be freed before its engine. */
+NODUS_API NodusStatus nodus_math_new(NodusEngine *engine, NodusMath **out);
+NODUS_API void nodus_math_clear(NodusMath *math);
+NODUS_API void nodus_math_free(NodusMath *math); /* NULL is allowed */
+NODUS_API NodusStatus nodus_tensor_mean(NodusMath *math, const NodusTensor *x, double *mean, double *deviation, double *low, double *high);
+
+/* Files of a folder of the engine ("input", "output", "temp"): `name` is relative and cannot leave it. A picture is [h, w, c] or
+ * [1, h, w, c] of 1, 3 or 4 channels, 0 … 1, written as PNG as SaveImage does; read, it is [frames, h, w, 3]. An array is NumPy's
+ * file; reading takes f4, f8, integers and booleans in C order. `limit`: of the bytes that reading may make, 0: none. Results of reading
+ * belong to `math`. */
+NODUS_API NodusStatus nodus_picture_save(NodusEngine *engine, const char *folder, const char *name, const NodusTensor *image);
+NODUS_API NodusStatus nodus_picture_load(NodusEngine *engine, NodusMath *math, const char *folder, const char *name, size_t limit,
+                                         NodusTensor **out);
+NODUS_API NodusStatus nodus_array_save(NodusEngine *engine, const char *folder, const char *name, const NodusTensor *tensor);
+NODUS_API NodusStatus nodus_array_load(NodusEngine *engine, NodusMath *math, const char *folder, const char *name, size_t limit,
+                                       NodusTensor **out);
+/* The bytes of a file below `root`, at most `limit`, NUL-terminated; the caller frees. `root` NULL: the input folder. */
+NODUS_API NodusStatus nodus_file_load(NodusEngine *engine, const char *root, const char *name, size_t limit, char **data, size_t *size);
+/* The same for writing a text below the output folder. */
+NODUS_API NodusStatus nodus_file_save(NodusEngine *engine, const char *name, const char *data, size_t size);
+
+/* ---- Lua scripts ------------------------------------------------------------------------------------------------------
+ * A script builds graphs and runs them on an engine (docs/lua.md). It is as safe as a workflow file: no io, os, debug or bytecode, limits
+ * on memory (tensors count), instructions and time; files only of the engine's folders. Zero means the default everywhere. */
+typedef struct NodusScriptOptions {
+    uint32_t struct_size;
+    const char *name;              /* shown in messages: "study.lua" */
+    const char *folder;            /* where n.load finds workflows; NULL: in the input folder only */
+    const char *const *arguments;  /* of the script: its "..." and `arg` */
+    int argument_count;
+    size_t memory;         /* bytes of Lua's objects and of tensors together; default 1 GiB */
+    uint64_t instructions; /* of the Lua machine; default 10^10 */
+    double seconds;        /* in Lua, runs not counted; default 300 */
+    void *user;
+    void (*print)(void *user, const char *text, size_t length); /* a line of print, with its line feed; NULL: nowhere */
+    /* Fills in how each of the script's runs is to be made: index, first_event_id, event … NULL: defaults. */
+    void (*prepare)(void *user, NodusRunOptions *options);
+    /* Called with each run before it executes and (`ended`) before it is freed: to cancel it from elsewhere. */
+    void (*watch)(void *user, NodusRun *run, bool ended);
+    bool (*cancelled)(void *user); /* asked often while Lua computes; true ends the script */
+} NodusScriptOptions;
+
+/* Runs a script to its end. NODUS_SUCCESS; NODUS_FAILED with an error that has the script's line; NODUS_REFUSED where it is no Lua;
+ * NODUS_CANCELLED. *error is NULL on success. */
+NODUS_API NodusOutcome nodus_script_run(NodusEngine *engine, const char *source, size_t length, const NodusScriptOptions *options,
+                                        NodusStatus *error);
 
 #ifdef __cplusplus
 }

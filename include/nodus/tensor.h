@@ -154,6 +154,7 @@ typedef struct NodusOpGraph NodusOpGraph;   /* the tensor graph being built (eng
 typedef struct NodusSite NodusSite;         /* an injection point of a network's builder */
 typedef struct NodusBindings NodusBindings; /* the inputs and scalars of one plan run */
 typedef struct NodusGuidance NodusGuidance; /* the predictions that guidance combines */
+typedef struct NodusAnswer NodusAnswer;     /* a question to the network, and what it says */
 
 typedef struct NodusPatchClass {
     uint32_t struct_size, version;
@@ -172,9 +173,12 @@ typedef struct NodusPatchClass {
     /* A further list of conditionings that `guide` may have evaluated, or NULL. */
     const void *(*conditioning)(const void *self);
     uint32_t flags;
+    /* Asked before and after each call of the network, and each guided prediction: may answer in its place (NodusAnswer). */
+    NodusStatus (*answer)(const void *self, void *run_state, NodusAnswer *answer);
 } NodusPatchClass;
 enum { /* NodusPatchClass.flags */
-    NODUS_PATCH_NEEDS_UNCOND = 1 /* the unconditional prediction is made even at a guidance of 1 */
+    NODUS_PATCH_NEEDS_UNCOND = 1, /* the unconditional prediction is made even at a guidance of 1 */
+    NODUS_PATCH_DRAWS = 2         /* `build` draws at random (engine/tensor/draw.h): it runs once for each call of the network */
 };
 
 #ifdef __cplusplus

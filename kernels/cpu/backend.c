@@ -220,15 +220,21 @@ static size_t cpu_pack(void *device, const Op *op, int input, const View *weight
     return packed_bytes(&cpu->kernels->panel, weight, packing == PACK_TWO_HALVES);
 }
 
+/* Which tokens: i32. */
+static bool is_ids(int kind, int input)
+{
+    return (kind == OP_EMBED && input == 0) || (kind == OP_MATCH_TOKENS && input == 2) || (kind == OP_MERGE_TOKENS && input == 1);
+}
+
 /* Activations are f32 and weights of a type that kernels widen, or the op belongs to ref. COPY has its own rules. */
 static bool has_usual_types(const Op *op)
 {
     if (op->kind == OP_COPY) return true;
-    if (op->out.dtype != DTYPE_F32) return false;
+    if (op->out.dtype != (op->kind == OP_MATCH_TOKENS ? DTYPE_I32 : DTYPE_F32)) return false;
     for (int i = 0; i < op->inputs; i++) {
         const View *view = &op->in[i];
         if (view->place == PLACE_NONE) continue;
-        if (op->kind == OP_EMBED && i == 0) {
+        if (is_ids(op->kind, i)) {
             if (view->dtype != DTYPE_I32) return false;
         } else if (is_weight(op->kind, i)) {
             const bool widened = view->place == PLACE_WEIGHT && is_packed_dtype(view->dtype);

@@ -3,6 +3,7 @@
  * missing here (SINUSOID, RESIZE) is small or rare, and ref runs it. */
 #include <math.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/nest.h"
@@ -20,6 +21,7 @@
 #include "kernels/cpu/elementwise.inc.h"
 #include "kernels/cpu/copy.inc.h"
 #include "kernels/cpu/reduce.inc.h"
+#include "kernels/cpu/tokens.inc.h"
 
 const CpuKernels KERNELS = {
     .name = KERNELS_NAME,
@@ -53,5 +55,7 @@ const CpuKernels KERNELS = {
             [OP_CONCAT] = {concat_run, NULL, NULL},
             [OP_UPSAMPLE] = {upsample_run, NULL, NULL},
             [OP_EMBED] = {embed_run, embed_fits, NULL},
+            [OP_MATCH_TOKENS] = {match_tokens_run, NULL, match_tokens_scratch},
+            [OP_MERGE_TOKENS] = {merge_tokens_run, NULL, merge_tokens_scratch},
         },
 };

@@ -6,7 +6,7 @@
 #include <string.h>
 #include "kernels/ref/ref.h"
 
-static const RefKernel *const tables[] = {ref_attention, ref_conv, ref_eager,     ref_linear,
+static const RefKernel *const tables[] = {ref_attention, ref_conv, ref_eager,     ref_linear, ref_merge,
                                           ref_move,      ref_norm, ref_pointwise, ref_resize, ref_spectrum};
 
 static const size_t attribute_bytes[OP_COUNT] = {

@@ -66,10 +66,10 @@ static Fault move_upsample(const Op *op)
 static Fault move_embed(const Op *op)
 {
     const View *ids = &op->in[0], *table = &op->in[1], *y = &op->out;
-    const int64_t width = ref_row_length(y), tokens = ref_row_length(ids), bytes = width * (int64_t)dtype_size(table->dtype);
+    const int64_t width = ref_row_length(y), tokens = ref_row_length(ids);
     for (int64_t r = 0; r < ref_row_count(y); r++) {
         const int32_t id = ((const int32_t *)ref_row(ids, r / tokens))[r % tokens * ref_row_stride(ids)];
-        copy_row(y->dtype, ref_row(y, r), ref_row_stride(y), table->dtype, (const char *)table->data + id * bytes, 1, width);
+        copy_row(y->dtype, ref_row(y, r), ref_row_stride(y), table->dtype, ref_row(table, id), ref_row_stride(table), width);
     }
     return FAULT_NONE;
 }

@@ -14,7 +14,7 @@ typedef struct RefKernel {
     Fault (*run)(const Op *op);
 } RefKernel;
 
-extern const RefKernel ref_attention[], ref_conv[], ref_eager[], ref_linear[], ref_move[], ref_norm[], ref_pointwise[],
+extern const RefKernel ref_attention[], ref_conv[], ref_eager[], ref_linear[], ref_merge[], ref_move[], ref_norm[], ref_pointwise[],
     ref_resize[], ref_spectrum[];
 
 /* ---- view.c: walking over views ---- */

@@ -90,7 +90,10 @@ static NodusStatus batch_label(const Conds *conds, Batch *batch)
     if (!setup->model->unet.label_width) return NULL;
     for (int i = 0; i < batch->count; i++) {
         const Entry *entry = &conds->entry[batch->member[i]];
-        NODUS_TRY(label_vector(conds->math, setup->model, entry->source, setup->list[entry->list].negative, height, width, &one));
+        one = entry->pictures;
+        if (!one)
+            NODUS_TRY(
+                label_vector(conds->math, setup->model, entry->source, setup->list[entry->list].negative, height, width, &one));
         NODUS_TRY(nodus_tensor_repeat(conds->math, &label[i], one, conds->batch));
     }
     return nodus_tensor_concat(conds->math, &batch->label, 0, batch->count, (const NodusTensor *const *)label);
@@ -123,22 +126,6 @@ static NetworkShape batch_shape(const Conds *conds, const Batch *batch)
     return (NetworkShape){batch->count * conds->batch, box->height, box->width, batch->tokens};
 }
 
-/* Its plan at sigma, borrowed. */
-static NodusStatus batch_plan(Conds *conds, const Batch *batch, const PatchRun *patch, int patches, float sigma, Plan **out)
-{
-    const Model *model = conds->setup.model;
-    const NetworkShape shape = batch_shape(conds, batch);
-    if (!memory_reserve((void **)&conds->plan, &conds->plan_room, (size_t)conds->plans, sizeof(Plan *))) return status_memory();
-    NODUS_TRY(network_plan(conds->math, model->weights, &model->unet, &shape, patch, patches, sigma, out));
-    for (int i = 0; i < conds->plans; i++)
-        if (conds->plan[i] == *out) {
-            plan_unref(*out);
-            return NULL;
-        }
-    conds->plan[conds->plans++] = *out;
-    return NULL;
-}
-
 /* ---- Which entries act, and with whom ------------------------------------------------------------------------------ */
 
 /* One evaluation of the lists at a sigma. */
@@ -152,12 +139,15 @@ typedef struct Step {
     bool *open;              /* by entry: acts, and is in no batch yet */
     int *member;             /* of the batch at hand */
     Plan *plan;              /* its plan, borrowed */
+    Generator *random;       /* what patches draw from, or NULL */
+    Draws draws;             /* what they drew for the batch at hand */
     NodusTensor *sum[CONDS_LISTS], *weight[CONDS_LISTS];
 } Step;
 
-static NodusStatus step_open(Conds *conds, unsigned lists, float sigma, const PatchRun *patch, int patches, Step *step)
+static NodusStatus step_open(Conds *conds, unsigned lists, float sigma, const PatchRun *patch, int patches, Generator *random,
+                             Step *step)
 {
-    *step = (Step){.sigma = sigma, .patch = patch, .patches = patches, .lists = lists};
+    *step = (Step){.sigma = sigma, .patch = patch, .patches = patches, .lists = lists, .random = random};
     step->open = memory_array((size_t)conds->entries + 1, sizeof *step->open);
     step->member = memory_array((size_t)conds->entries + 1, sizeof *step->member);
     if (!step->open || !step->member) return status_memory();
@@ -173,16 +163,49 @@ static void step_close(Step *step)
 {
     memory_free(step->open);
     memory_free(step->member);
+    draws_free(&step->draws);
+}
+
+static uint32_t step_random(void *generator)
+{
+    return generator_u32(generator);
+}
+
+/* The plan of a batch, with what its patches draw. */
+static NodusStatus step_plan(Conds *conds, Step *step, const Batch *batch)
+{
+    const Model *model = conds->setup.model;
+    const NetworkShape shape = batch_shape(conds, batch);
+    if (!memory_reserve((void **)&conds->plan, &conds->plan_room, (size_t)conds->plans, sizeof(Plan *))) return status_memory();
+    draws_free(&step->draws);
+    step->draws = (Draws){.next = step_random, .generator = step->random};
+    NODUS_TRY(network_plan(conds->math, model->weights, &model->unet, &shape, step->patch, step->patches, step->sigma,
+                           step->random ? &step->draws : NULL, &step->plan));
+    if (step->draws.choices) {
+        plan_unref(conds->drawn);
+        conds->drawn = step->plan;
+        return NULL;
+    }
+    for (int i = 0; i < conds->plans; i++)
+        if (conds->plan[i] == step->plan) {
+            plan_unref(step->plan);
+            return NULL;
+        }
+    conds->plan[conds->plans++] = step->plan;
+    return NULL;
 }
 
 /* The batch of the first `count` members, with its plan; when that is too large for the memory, of the last half of them, which
- * has the first entry, and so on. */
+ * has the first entry, and so on; what was drawn for a batch that is not run is drawn again. */
 static NodusStatus step_fit(Conds *conds, Step *step, int count, const Batch **out)
 {
+    Generator before = {.next = 0};
+    if (step->random) before = *step->random;
     for (;;) {
         NODUS_TRY(batch_of(conds, step->member, count, out));
-        NODUS_TRY(batch_plan(conds, *out, step->patch, step->patches, step->sigma, &step->plan));
+        NODUS_TRY(step_plan(conds, step, *out));
         if (count == 1 || plan_fits(conds->math, step->plan)) return NULL;
+        if (step->random) *step->random = before;
         const int put_back = count / 2;
         nodus_keep_local(conds->setup.call);
         for (int i = 0; i < put_back; i++) step->open[step->member[i]] = true;
@@ -241,8 +264,15 @@ static NodusStatus batch_run(Conds *conds, const Batch *batch, const Step *step,
     bindings_input(&bindings, "context", batch->context);
     if (batch->label) bindings_input(&bindings, "y", batch->label);
     bindings_output(&bindings, "out", out);
-    NODUS_TRY(network_bind(step->patch, step->patches, step->sigma, &bindings));
-    NODUS_TRY(plan_run(math, step->plan, &bindings));
+    NODUS_TRY(network_bind(step->patch, step->patches, step->sigma, &step->draws, &bindings));
+    NodusAnswer answer = {.math = math, .sigma = step->sigma, .key = (int)(batch - conds->batches), .members = batch->count, .x = input};
+    NODUS_TRY(network_answer(step->patch, step->patches, &answer));
+    if (!answer.out) {
+        NODUS_TRY(plan_run(math, step->plan, &bindings));
+        answer.out = *out;
+        NODUS_TRY(network_answer(step->patch, step->patches, &answer));
+    }
+    *out = answer.out;
     nodus_tensor_release(math, input);
     nodus_tensor_release(math, timesteps);
     return NULL;
@@ -362,7 +392,7 @@ NodusStatus conds_evaluate(Conds *conds, unsigned lists, const NodusTensor *x, f
     Step step;
     NodusTensor *scaled = NULL;
     for (int i = 0; i < CONDS_LISTS; i++) prediction[i] = NULL;
-    NodusStatus status = step_open(conds, lists, sigma, patch, patches, &step);
+    NodusStatus status = step_open(conds, lists, sigma, patch, patches, conds->setup.random, &step);
     if (!status)
         status =
             nodus_tensor_affine(conds->math, &scaled, x, model_sampling_input_scale(&conds->setup.model->sampling, sigma), 0);
@@ -387,8 +417,10 @@ static NodusStatus step_flop(Conds *conds, Step *step, double *flop)
 NodusStatus conds_flop(Conds *conds, unsigned lists, float sigma, const PatchRun *patch, int patches, double *flop)
 {
     Step step;
+    Generator apart = {.next = 0}; /* drawing ahead draws nothing */
     *flop = 0;
-    NodusStatus status = step_open(conds, lists, sigma, patch, patches, &step);
+    if (conds->setup.random) apart = *conds->setup.random;
+    NodusStatus status = step_open(conds, lists, sigma, patch, patches, conds->setup.random ? &apart : NULL, &step);
     if (!status) status = step_flop(conds, &step, flop);
     step_close(&step);
     return status;
@@ -411,6 +443,7 @@ void conds_close(Conds *conds)
 {
     if (!conds) return;
     for (int i = 0; i < conds->plans; i++) plan_unref(conds->plan[i]);
+    plan_unref(conds->drawn);
     memory_free(conds->plan);
     memory_free(conds->batches);
 }

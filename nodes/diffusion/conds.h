@@ -6,6 +6,7 @@
 #ifndef DIFFUSION_CONDS_H
 #define DIFFUSION_CONDS_H
 #include "nodes/diffusion/network.h"
+#include "nodes/diffusion/noise.h"
 #include "nodes/values.h"
 
 enum { CONDS_LISTS = 4 /* at most */ };
@@ -23,6 +24,8 @@ typedef struct CondsSetup {
     int lists;
     const NodusTensor *latent; /* [b, c, h, w], as the model scales it */
     const NodusTensor *mask;   /* [b, 1, h, w]: what is repainted; or NULL */
+    uint64_t seed;             /* of the noise on what unCLIP models draw after */
+    Generator *random;         /* what patches draw from, as PyTorch's global generator; NULL: none of them draws */
 } CondsSetup;
 typedef struct Conds Conds;
 NodusStatus conds_open(const CondsSetup *setup, Conds **out);

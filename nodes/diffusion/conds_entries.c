@@ -6,10 +6,12 @@
 #include "engine/base/status.h"
 #include "nodes/diffusion/concat.h"
 #include "nodes/diffusion/conds_inside.h"
+#include "nodes/diffusion/unclip.h"
 
 static NodusStatus entry_add(Conds *conds, int list, const Cond *cond)
 {
-    const ModelSampling *sampling = &conds->setup.model->sampling;
+    const CondsSetup *setup = &conds->setup;
+    const ModelSampling *sampling = &setup->model->sampling;
     Entry *entry = &conds->entry[conds->entries++];
     *entry = (Entry){
         .cond = cond,
@@ -18,6 +20,8 @@ static NodusStatus entry_add(Conds *conds, int list, const Cond *cond)
         .start = (float)model_sampling_percent(sampling, cond->start),
         .end = (float)model_sampling_percent(sampling, cond->end),
     };
+    if (setup->model->family == FAMILY_SD2 && setup->model->unet.label_width)
+        NODUS_TRY(unclip_vector(conds->math, setup->model, cond, setup->seed, &entry->pictures));
     if (cond->mask) NODUS_TRY(area_mask(conds->math, cond->mask, &conds->picture, &entry->mask));
     return area_of(conds->math, cond, entry->mask, &conds->picture, &entry->area, &entry->boxed);
 }
@@ -53,6 +57,7 @@ static void entry_twin(Conds *conds, const Entry *entry, int list)
     *twin = *entry;
     twin->list = list;
     twin->source = told->source;
+    twin->pictures = told->pictures;
 }
 
 /* Twins have areas too, but by then every list has theirs. */

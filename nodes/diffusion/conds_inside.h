@@ -15,6 +15,7 @@ typedef struct Entry {
     NodusTensor *mask;    /* [b, 1, h, w] on the picture, or NULL */
     NodusTensor *weight;  /* [batch, 1, h, w] in the box */
     NodusTensor *spread;  /* the same on the whole picture, 0 outside the box */
+    NodusTensor *pictures; /* [1, n]: the label of an unCLIP model, or NULL */
     NodusTensor *beside;  /* [batch, n, h, w] in the box: further input channels, or NULL */
 } Entry;
 
@@ -35,6 +36,7 @@ struct Conds {
     Entry *entry;
     Batch *batches;
     Plan **plan; /* those that were used: they stay until the end */
+    Plan *drawn; /* the latest that random choices are part of: it may never be wanted again */
     int entries, batch_count, plans;
     size_t batch_room, plan_room;
 };

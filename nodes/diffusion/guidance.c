@@ -40,7 +40,11 @@ static unsigned wanted_lists(const Guide *guide)
 
 static NodusStatus guide_conds(Guide *guide)
 {
-    CondsSetup setup = {.call = guide->call, .latent = guide->latent, .mask = guide->inpaint.mask};
+    CondsSetup setup = {.call = guide->call,
+                        .latent = guide->latent,
+                        .mask = guide->inpaint.mask,
+                        .seed = guide->request->seed,
+                        .random = &guide->noise};
     guider_setup(guide->request->guider, &setup);
     guide->patch_list = setup.lists;
     NODUS_TRY(combine_setup(guide->patch, guide->patches, &setup));
@@ -75,7 +79,15 @@ static NodusStatus guide_predict(Guide *guide, const NodusTensor *x, float sigma
         .patch_list = guide->patch_list,
         .uncond_list = GUIDER_NEGATIVE,
     };
-    return guider_predict(guide->request->guider, wanted_lists(guide), &step, denoised, uncond);
+    if (uncond) return guider_predict(guide->request->guider, wanted_lists(guide), &step, denoised, uncond);
+    NodusAnswer answer = {.math = guide->math, .sigma = sigma, .guided = true, .members = 1, .x = x};
+    NODUS_TRY(network_answer(guide->patch, guide->patches, &answer));
+    if (!answer.out) {
+        NODUS_TRY(guider_predict(guide->request->guider, wanted_lists(guide), &step, &answer.out, NULL));
+        NODUS_TRY(network_answer(guide->patch, guide->patches, &answer));
+    }
+    *denoised = answer.out;
+    return NULL;
 }
 
 /* ---- What the sampler calls ---------------------------------------------------------------------------------------- */

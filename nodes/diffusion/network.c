@@ -10,6 +10,7 @@ typedef struct Blueprint {
     const NodusPatchClass **class;
     const void **self;
     int patches;
+    Draws *draws; /* NULL: no active patch draws */
 } Blueprint;
 
 static bool active(const PatchRun *patch, float sigma)
@@ -21,6 +22,7 @@ static NodusStatus network_build(void *context, OpGraph *graph)
 {
     const Blueprint *print = context;
     graph_set_patches(graph, print->class, print->self, print->patches);
+    graph_set_draws(graph, print->draws);
     unet_build(graph, print->unet, print->shape->items, print->shape->height, print->shape->width, print->shape->tokens);
     return NULL;
 }
@@ -38,21 +40,37 @@ static void network_hash(const Blueprint *print, NodusHash *hash)
     }
 }
 
+/* Builds the graph only for what its patches draw. */
+static NodusStatus network_draw(Blueprint *print, WeightSet *weights)
+{
+    OpGraph *graph;
+    NODUS_TRY(graph_new(weights, &graph));
+    NodusStatus status = network_build(print, graph);
+    if (!status) status = graph_finish(graph);
+    graph_free(graph);
+    draws_again(print->draws);
+    return status;
+}
+
 NodusStatus network_plan(NodusMath *math, WeightSet *weights, const UnetConfig *unet, const NetworkShape *shape,
-                         const PatchRun *patch, int patches, float sigma, Plan **out)
+                         const PatchRun *patch, int patches, float sigma, Draws *draws, Plan **out)
 {
     Blueprint print = {.unet = unet, .shape = shape};
     NodusHash *hash;
     print.class = memory_array((size_t)patches + 1, sizeof *print.class);
     print.self = memory_array((size_t)patches + 1, sizeof *print.self);
-    NodusStatus status = print.class && print.self ? plan_key_begin(math, weights, "unet", &hash) : status_memory();
+    NodusStatus status = print.class && print.self ? NULL : status_memory();
     for (int i = 0; i < patches && !status; i++) {
         if (!patch[i].class->build || !active(&patch[i], sigma)) continue;
         print.class[print.patches] = patch[i].class;
         print.self[print.patches++] = patch[i].self;
+        if (patch[i].class->flags & NODUS_PATCH_DRAWS) print.draws = draws;
     }
+    if (!status && print.draws) status = network_draw(&print, weights);
+    if (!status) status = plan_key_begin(math, weights, "unet", &hash);
     if (!status) {
         network_hash(&print, hash);
+        if (print.draws) draws_hash(print.draws, hash);
         status = plan_get(math, plan_key_end(hash), weights, network_build, &print, out);
     }
     memory_free(print.class);
@@ -60,10 +78,19 @@ NodusStatus network_plan(NodusMath *math, WeightSet *weights, const UnetConfig *
     return status;
 }
 
-NodusStatus network_bind(const PatchRun *patch, int patches, float sigma, Bindings *bindings)
+NodusStatus network_bind(const PatchRun *patch, int patches, float sigma, const Draws *draws, Bindings *bindings)
 {
     for (int i = 0; i < patches; i++)
         if (patch[i].class->bind && active(&patch[i], sigma))
             NODUS_TRY(patch[i].class->bind(patch[i].self, patch[i].state, sigma, bindings));
+    draws_bind(draws, bindings);
+    return NULL;
+}
+
+NodusStatus network_answer(const PatchRun *patch, int patches, NodusAnswer *answer)
+{
+    const bool asking = !answer->out;
+    for (int i = 0; i < patches && (!asking || !answer->out); i++)
+        if (patch[i].class->answer) NODUS_TRY(patch[i].class->answer(patch[i].self, patch[i].state, answer));
     return NULL;
 }

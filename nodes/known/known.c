@@ -3,5 +3,5 @@
 #include "nodes/register.h"
 
 const NodusNode *const known_nodes[] = {
-    known_load,     known_text,          known_cond,     known_control, known_sample, known_sigmas,
-    known_modelsampling, known_guidance, known_image,   known_merge,  known_train, known_hooks,  NULL};
+    known_load,     known_text,          known_cond,     known_control, known_sample,
+    known_modelsampling, known_merge,  known_train, known_hooks,  NULL};

@@ -10,7 +10,7 @@
 #include <nodus/node.h>
 
 extern const NodusNode known_load[], known_text[], known_cond[], known_control[], known_sample[],
-    known_sigmas[], known_modelsampling[], known_guidance[], known_image[], known_merge[], known_train[],
+    known_modelsampling[], known_merge[], known_train[],
     known_hooks[];
 
 #define MAXR 16384 /* the largest side of a picture */

@@ -5,10 +5,6 @@
 
 /* clang-format off */
 const NodusNode known_load[] = {
-    NODE("unCLIPCheckpointLoader", "unCLIPCheckpointLoader", "loaders", 0,
-         "Load a checkpoint that brings its own vision encoder.",
-         IN(FILES("ckpt_name", "checkpoints")),
-         OUT(SLOT("MODEL"), SLOT("CLIP"), SLOT("VAE"), SLOT("CLIP_VISION"))),
     NODE("TripleCLIPLoader", "TripleCLIPLoader", "advanced/loaders", 0,
          "Load the three text encoders of SD3.",
          IN(FILES("clip_name1", "text_encoders"), FILES("clip_name2", "text_encoders"), FILES("clip_name3", "text_encoders")),
@@ -17,14 +13,6 @@ const NodusNode known_load[] = {
          "Put a hypernetwork in front of a model's attention.",
          IN(LINK("model", "MODEL"), FILES("hypernetwork_name", "hypernetworks"), FLOAT("strength", 1, -10, 10, 0.01)),
          OUT(SLOT("MODEL"))),
-    NODE("CLIPVisionLoader", "Load CLIP Vision", "loaders", 0,
-         "Load an encoder of pictures.",
-         IN(FILES("clip_name", "clip_vision")),
-         OUT(SLOT("CLIP_VISION"))),
-    NODE("StyleModelLoader", "Load Style Model", "loaders", 0,
-         "Load a model that turns an encoded picture into conditioning.",
-         IN(FILES("style_model_name", "style_models")),
-         OUT(SLOT("STYLE_MODEL"))),
     NODE("GLIGENLoader", "GLIGENLoader", "loaders", 0,
          "Load a GLIGEN model, which places things into boxes.",
          IN(FILES("gligen_name", "gligen")),

@@ -41,21 +41,6 @@ const NodusNode known_text[] = {
             PROMPT("text", ""), INT("width", 64, 8, MAXR, 8), INT("height", 64, 8, MAXR, 8), INT("x", 0, 0, MAXR, 8),
             INT("y", 0, 0, MAXR, 8)),
          OUT(SLOT("CONDITIONING"))),
-    NODE("unCLIPConditioning", "unCLIPConditioning", "conditioning", 0,
-         "Let an encoded picture take part in a conditioning.",
-         IN(LINK("conditioning", "CONDITIONING"), LINK("clip_vision_output", "CLIP_VISION_OUTPUT"),
-            FLOAT("strength", 1, -10, 10, 0.01), RATIO("noise_augmentation", 0)),
-         OUT(SLOT("CONDITIONING"))),
-    NODE("CLIPVisionEncode", "CLIP Vision Encode", "conditioning", 0,
-         "Encode a picture for style and unCLIP models.",
-         IN(LINK("clip_vision", "CLIP_VISION"), LINK("image", "IMAGE"), COMBO("crop", "center", "none")),
-         OUT(SLOT("CLIP_VISION_OUTPUT"))),
-    NODE("StyleModelApply", "Apply Style Model", "conditioning/style_model", 0,
-         "Add the style of an encoded picture to a conditioning.",
-         IN(LINK("conditioning", "CONDITIONING"), LINK("style_model", "STYLE_MODEL"),
-            LINK("clip_vision_output", "CLIP_VISION_OUTPUT"), FLOAT("strength", 1, 0, 10, 0.001),
-            COMBO("strength_type", "multiply", "attn_bias")),
-         OUT(SLOT("CONDITIONING"))),
     {0}
 };
 /* clang-format on */

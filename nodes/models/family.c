@@ -59,6 +59,15 @@ static Family family_by_metadata(const WeightSet *weights)
     return FAMILY_UNKNOWN;
 }
 
+/* An SD 2 that draws after pictures has a label too; its checkpoint has the tower that looks at them. */
+static bool is_unclip(const WeightSet *weights, Family said, const UnetConfig *unet)
+{
+    enum { LABEL_L = 1536, LABEL_H = 2048, CONTEXT = 1024 }; /* of the published ones */
+    if (!unet->label_width || !unet->linear_projection) return false;
+    if (said == FAMILY_SD2 || keys_any_prefix(weights, "embedder.model.visual.")) return true;
+    return unet->context_width == CONTEXT && (unet->label_width == LABEL_L || unet->label_width == LABEL_H);
+}
+
 static Family family_by_structure(const UnetConfig *unet)
 {
     enum { REFINER_SIZES = 1280 }; /* of a refiner's label the rest is five numbers of 256 waves each */
@@ -75,11 +84,10 @@ static bool fits(Family family, const UnetConfig *unet)
 
 static NodusStatus choose_family(const WeightSet *weights, Checkpoint *out)
 {
-    const Family said = family_by_metadata(weights), seen = family_by_structure(&out->unet);
-    if (keys_any_prefix(weights, "embedder.model.visual.") || (said == FAMILY_SD2 && out->unet.label_width))
-        return nodus_error(NODUS_ERROR_FILE,
-                           "this is an unCLIP checkpoint, which draws after pictures: that comes with a later version");
-    if (said && !fits(said, &out->unet))
+    const bool unclip = is_unclip(weights, family_by_metadata(weights), &out->unet);
+    const Family said = unclip ? FAMILY_SD2 : family_by_metadata(weights);
+    const Family seen = unclip ? FAMILY_SD2 : family_by_structure(&out->unet);
+    if (said && !unclip && !fits(said, &out->unet))
         return nodus_error(NODUS_ERROR_FILE, "its metadata says %s model, but \"%s\" has the weights of %s model",
                            families[said].title, out->unet.prefix, families[seen].title);
     out->family = said ? said : seen;
@@ -172,7 +180,10 @@ static NodusStatus check_label(const Checkpoint *checkpoint)
 {
     enum { WAVES = 256 };
     const int numbers = checkpoint->family == FAMILY_SDXL_REFINER ? 5 : 6, label = checkpoint->unet.label_width;
-    if (!label || label > numbers * WAVES) return NULL;
+    if (checkpoint->family == FAMILY_SD2 && label % 2)
+        return nodus_error(NODUS_ERROR_FILE, "the label of \"%s\" is %d wide: an unCLIP model's has two halves",
+                           checkpoint->unet.prefix, label);
+    if (!label || checkpoint->family == FAMILY_SD2 || label > numbers * WAVES) return NULL;
     return nodus_error(NODUS_ERROR_FILE, "the label of \"%s\" is %d wide: it has no room for the sizes that %s model is told",
                        checkpoint->unet.prefix, label, families[checkpoint->family].title);
 }
@@ -335,5 +346,14 @@ NodusStatus family_vae(const WeightSet *weights, const char *path, VaeConfig *ou
     const char *prefix = find_prefix(weights, prefixes, "decoder.conv_in.weight");
     if (!prefix) prefix = find_prefix(weights, prefixes, "encoder.conv_in.weight");
     NodusStatus status = prefix ? vae_config(weights, prefix, out) : family_refuse(weights, "VAE");
+    return status ? nodus_error_prefix(status, "%s", path) : NULL;
+}
+
+NodusStatus family_vision(WeightSet *weights, const char *path, ClipVisionConfig *out)
+{
+    static const char *const prefixes[] = {"", "embedder.model.visual.", "visual.", NULL};
+    const char *prefix = find_prefix(weights, prefixes, "vision_model.embeddings.patch_embedding.weight");
+    NodusStatus status = prefix ? clip_vision_config(weights, prefix, out) : family_refuse(weights, "CLIP vision model");
+    if (!status) weights_round_f16(weights, prefix);
     return status ? nodus_error_prefix(status, "%s", path) : NULL;
 }

@@ -4,6 +4,7 @@
 #ifndef MODELS_FAMILY_H
 #define MODELS_FAMILY_H
 #include "nodes/models/clip_text.h"
+#include "nodes/models/clip_vision.h"
 #include "nodes/models/unet.h"
 #include "nodes/models/vae.h"
 
@@ -41,4 +42,6 @@ NodusStatus family_lone_text(WeightSet *weights, const char *path, Checkpoint *o
 NodusStatus family_any(WeightSet *weights, const char *path, Checkpoint *out);
 /* A lone VAE. */
 NodusStatus family_vae(const WeightSet *weights, const char *path, VaeConfig *out);
+/* A CLIP vision tower, alone or in an unCLIP checkpoint; marked round_f16. */
+NodusStatus family_vision(WeightSet *weights, const char *path, ClipVisionConfig *out);
 #endif

@@ -82,7 +82,7 @@ static NodusStatus add_weight(const Layout *layout, WeightSet *into, int index)
 {
     const Weight *weight = weights_at(layout->file, index);
     LayoutChange change = {.name = ""};
-    const bool known = (layout->openclip && layout_openclip(layout, weight->name, &change)) ||
+    const bool known = (layout->towers && layout_openclip(layout, weight->name, &change)) ||
                        ((layout->unet || layout->vae) && layout_diffusers(layout, weight->name, &change));
     if (!known) return weights_add_like(into, weight->name, 0, NULL, layout->file, index);
     if (change.thirds[0][0] && weight->rank && weight->dim[0] % THIRDS == 0) return add_thirds(into, weight, &change);
@@ -114,7 +114,8 @@ static NodusStatus layout_fill(const Layout *layout, WeightSet *file, WeightSet 
         const char *value = weights_metadata(file, told[i]);
         if (value) NODUS_TRY(weights_add_metadata(into, told[i], value));
     }
-    if (layout->openclip) NODUS_TRY(weights_add_metadata(into, "nodus.openclip", "1"));
+    if (layout->towers & LAYOUT_TEXT) NODUS_TRY(weights_add_metadata(into, "nodus.openclip", "1"));
+    if (layout->towers & LAYOUT_VISION) NODUS_TRY(weights_add_metadata(into, "nodus.openclip_vision", "1"));
     for (int i = 0; i < weights_count(file); i++) NODUS_TRY(add_weight(layout, into, i));
     return NULL;
 }
@@ -125,7 +126,7 @@ NodusStatus layout_apply(WeightSet *file, WeightSet **out)
     WeightSet *set;
     layout_find_diffusers(&layout);
     layout_find_openclip(&layout);
-    if (!layout.unet && !layout.vae && !layout.openclip) {
+    if (!layout.unet && !layout.vae && !layout.towers) {
         *out = weights_ref(file);
         return NULL;
     }

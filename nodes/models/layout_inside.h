@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 enum { LAYOUT_NAME = 512 };
+enum { LAYOUT_VISION = 1, LAYOUT_TEXT = 2, LAYOUT_STYLE = 4 }; /* what may be in the layout of OpenCLIP */
 /* Pieces of names: `theirs` at a place becomes `ours`. A table ends with {NULL, NULL}. */
 typedef struct LayoutRow {
     const char *theirs, *ours;
@@ -24,7 +25,8 @@ typedef struct LayoutChange {
 /* What a file is made of, found once. */
 typedef struct Layout {
     const WeightSet *file;
-    bool unet, vae, openclip;
+    bool unet, vae;
+    unsigned towers; /* LAYOUT_TEXT, … */
     int up_levels;        /* of the VAE's decoder */
     int block_count;      /* of residual blocks of a level on the way down */
     bool up_attention[8]; /* whether a level on the way up has transformers */

@@ -140,6 +140,8 @@ static OpRef unet_attention(OpGraph *g, const Unet *u, const char *name, OpRef x
     const int64_t width = graph_dim(g, site.q, 2);
     site.heads = u->config->heads ? u->config->heads : width < u->config->head_width ? 1 : (int)(width / u->config->head_width);
     graph_visit(g, &site);
+    site.kind = SITE_ATTENTION_RESULT;
+    graph_visit(g, &site);
     if (op_is_none(site.out)) {
         site.probs = op_softmax(g, op_scores(g, site.q, site.k, site.heads, 1 / sqrtf((float)width / (float)site.heads)), false);
         site.out = op_values(g, site.probs, site.v, site.heads);

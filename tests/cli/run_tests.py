@@ -618,12 +618,14 @@ def the_commands_of_the_help_examples_work(nodus):
 
 
 # These want files that are not in the repository; tests/unit/test_examples.c runs them with models of a formula.
-OTHER_MODELS = {"config.json", "diffusers.json", "dual_clip.json", "sdxl.json", "sdxl_refiner.json", "split_files.json", "upscale_model.json"}
+OTHER_MODELS = {"clip_vision.json", "config.json", "diffusers.json", "dual_clip.json", "sdxl.json", "sdxl_refiner.json", "split_files.json",
+                "style_model.json", "unclip.json", "upscale_model.json"}
 
 
 @test
 def the_example_graphs_run(nodus):
     nodus.write("input/scene.png", png(128, 128, 90))
+    nodus.write("output/scene.png", png(128, 128, 90))
     os.makedirs(nodus.path("models/vae"))
     os.symlink(DEMO, nodus.path("models/vae/shapes-sd1.safetensors"))
     folder = os.path.join(ROOT, "graphs")

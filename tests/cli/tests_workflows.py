@@ -1,10 +1,12 @@
 """Workflows of the editor, workflows in pictures, and looking into files."""
+import io
 import json
 import struct
+import zipfile
 import zlib
 
 from harness import check, contains, same, test
-from support import DEMO, chunk, notes, png, safetensors, show_text, tensor, text_to_image
+from support import DEMO, MODELS, chunk, notes, png, safetensors, show_text, tensor, text_to_image
 
 
 def saved(text="hello", **more):
@@ -192,6 +194,35 @@ def inspect_reads_headers_that_the_loaders_refuse(nodus):
     found = json.loads(nodus.run("inspect", "a.safetensors", "--json")[1])
     same((found["what"], found["parameters"], found["dtypes"], found["metadata"]), ("a LoRA", 8, {"F8_E4M3": 1}, {"k": "v"}))
     same(found["tensors"], [{"name": "q.lora_up.weight", "dtype": "F8_E4M3", "shape": [4, 2]}])
+
+
+def gguf_entry(name, dims, kind, offset):
+    return struct.pack("<Q", len(name)) + name + struct.pack("<I", len(dims)) + struct.pack(f"<{len(dims)}Q", *dims) + struct.pack("<IQ", kind, offset)
+
+
+@test
+def inspect_looks_into_gguf_and_torch_files(nodus):
+    key, value = b"general.architecture", b"sd1"
+    head = b"GGUF" + struct.pack("<IQQ", 3, 2, 1) + struct.pack("<Q", len(key)) + key + struct.pack("<IQ", 8, len(value)) + value
+    head += gguf_entry(b"q.lora_up.weight", (32, 2), 2, 0) + gguf_entry(b"b", (3,), 0, 64)
+    nodus.write("a.gguf", head + bytes(-len(head) % 32) + bytes(64 + 12))
+    found = json.loads(nodus.run("inspect", "a.gguf", "--json")[1])
+    same((found["format"], found["what"], found["parameters"], found["dtypes"]), ("GGUF", "a LoRA", 67, {"Q4_0": 1, "F32": 1}))
+    same((found["metadata"], found["tensors"][0]["shape"]), ({"general.architecture": "sd1"}, [2, 32]))
+    tensor_of = (b"ctorch._utils\n_rebuild_tensor_v2\n((X\7\0\0\0storagectorch\nHalfStorage\nX\1\0\0\x000X\3\0\0\0cpuK\6tQK\0K\2K\3\x86K\3K\1\x86"
+                 b"\x89ccollections\nOrderedDict\n)RtR")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        file.writestr("m/data.pkl", b"\x80\2}(X\1\0\0\0a" + tensor_of + b"u.")
+        file.writestr("m/data/0", bytes(12))
+    nodus.write("a.pt", packed.getvalue())
+    found = json.loads(nodus.run("inspect", "a.pt", "--json")[1])
+    same((found["format"], found["tensors"], found["bytes"]), ("torch", [{"name": "a", "dtype": "F16", "shape": [2, 3]}], len(packed.getvalue())))
+    contains(nodus.run("inspect", "a.pt")[1], "1 in F16", "the description")
+    nodus.write("code.pt", MODELS["code"]())
+    code, out, err = nodus.run("inspect", "code.pt")
+    same((code, out), (2, ""), err)
+    contains(err, "os.system")
 
 
 @test

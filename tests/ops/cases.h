@@ -334,6 +334,51 @@ static void case_UNIT_RANGE(Trial *t)
     same_shape(t, 1);
 }
 
+/* i32 numbers as input `i`: `number(t, n, k)` at [n, k]. */
+static void input_ids(Trial *t, int i, int64_t items, int64_t count, int64_t (*number)(Trial *t, int64_t n, int64_t k))
+{
+    View ids = trial_view(DTYPE_I32, DIMS(items, count));
+    trial_block(t, i, &ids, trial_strides(t, &ids), false);
+    for (int64_t at = 0; at < items * count; at++)
+        ((int32_t *)ids.data)[view_at(&ids, at)] = (int32_t)number(t, at / count, at % count);
+    t->in[i] = ids;
+}
+
+/* A token of each of D runs of tokens. */
+static int64_t some_centre(Trial *t, int64_t n, int64_t d)
+{
+    const int64_t tokens = t->in[0].dim[1], centres = t->in[1].dim[3];
+    return n * tokens + trial_between(t, d * tokens / centres, (d + 1) * tokens / centres - 1);
+}
+
+static void case_MATCH_TOKENS(Trial *t)
+{
+    const int64_t n = trial_size(t, 3), tokens = trial_size(t, 60), centres = trial_between(t, 1, tokens);
+    t->attributes.match.merged = trial_between(t, 0, tokens - centres);
+    trial_input(t, 0, DIMS(n, tokens, trial_size(t, 40)));
+    trial_input(t, 1, DIMS(n, 1, tokens, centres));
+    input_ids(t, 2, n, centres, some_centre);
+    t->op.out = trial_view(DTYPE_I32, DIMS(n, tokens));
+    trial_block(t, OP_INPUTS, &t->op.out, trial_strides(t, &t->op.out), false);
+    t->op.inputs = 3;
+}
+
+/* Each number once, then any. */
+static int64_t some_number(Trial *t, int64_t n, int64_t k)
+{
+    const int64_t left = t->op.out.dim[1];
+    return n * left + (k < left ? k : trial_between(t, 0, left - 1));
+}
+
+static void case_MERGE_TOKENS(Trial *t)
+{
+    const int64_t n = trial_size(t, 3), tokens = trial_size(t, 60), width = trial_size(t, 40);
+    trial_input(t, 0, DIMS(n, tokens, width));
+    trial_output(t, DIMS(n, trial_between(t, 1, tokens), width));
+    input_ids(t, 1, n, tokens, some_number);
+    t->op.inputs = 2;
+}
+
 /* Any two float types; f64 holds f32 exactly. */
 static void case_COPY(Trial *t)
 {

@@ -189,6 +189,7 @@ static double number_at(const View *view, int64_t at)
     switch (view->dtype) {
     case DTYPE_F32: return ((const float *)view->data)[at];
     case DTYPE_F64: return ((const double *)view->data)[at];
+    case DTYPE_I32: return ((const int32_t *)view->data)[at];
     default: return ((const uint16_t *)view->data)[at]; /* 16-bit results are compared as bits */
     }
 }

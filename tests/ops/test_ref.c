@@ -365,6 +365,31 @@ TEST(mean_of_channels_and_unit_range_go_item_by_item)
     check(z, FLOATS(0, 0.5f, 1, 0, 0.5f, 1), 6, 0);
 }
 
+TEST(tokens_go_into_the_centre_that_they_are_most_like)
+{
+    /* Centres 0 and 3; token 1 points as 3 does, token 2 as 0 does but less so; length does not count. The second item is turned round. */
+    int32_t centres[] = {0, 3, 4, 7}, number[8];
+    float x[] = {1, 0, 0, 9, 5, 1, 0, 2, 0, 1, 9, 0, 1, 5, 2, 0}, s[16], y[12];
+    for (int i = 0; i < 16; i++) {
+        const float *a = x + i / 2 * 2, *b = x + centres[i / 8 * 2 + i % 2] * 2;
+        s[i] = a[0] * b[0] + a[1] * b[1];
+    }
+    const View in[] = {floats(x, DIMS(2, 4, 2)), floats(s, DIMS(2, 1, 4, 2)), view_of_type(DTYPE_I32, centres, DIMS(2, 2))};
+    const View to = view_of_type(DTYPE_I32, number, DIMS(2, 4));
+    run(OP_MATCH_TOKENS, &(MatchTokensAttrs){1}, in, 3, to);
+    static const int32_t one[] = {0, 2, 1, 2, 3, 5, 4, 5}, both[] = {0, 1, 0, 1, 2, 3, 2, 3};
+    assert_memory_equal(number, one, sizeof one);
+    const View merge[] = {in[0], to};
+    run(OP_MERGE_TOKENS, NULL, merge, 2, floats(y, DIMS(2, 3, 2)));
+    check(y, FLOATS(1, 0, 5, 1, 0, 5.5f, 0, 1, 1, 5, 5.5f, 0), 12, 1e-6);
+    run(OP_MATCH_TOKENS, &(MatchTokensAttrs){2}, in, 3, to);
+    assert_memory_equal(number, both, sizeof both);
+    s[3] = NAN; /* token 1 is like centre 0 then, a little */
+    run(OP_MATCH_TOKENS, &(MatchTokensAttrs){1}, in, 3, to);
+    assert_int_equal(number[1], 1);
+    assert_int_equal(number[2], 0);
+}
+
 /* ---- Eager arithmetic ---- */
 
 TEST(lincomb_rounds_each_product_and_each_sum)
@@ -482,7 +507,7 @@ TEST_MAIN(CASE(linear_multiplies_rows_with_rows_and_adds_the_bias), CASE(weights
           CASE(rounding_to_8_bits_goes_to_even_and_beyond_the_largest), CASE(every_8_bit_float_survives_a_round_trip), CASE(copy_saturates_integers),
           CASE(concat_upsample_and_embed_put_numbers_in_their_places), CASE(sinusoid_of_timestep_999_is_pytorchs),
         CASE(low_frequencies_are_the_mean_and_one_wave_of_a_side),
-        CASE(mean_of_channels_and_unit_range_go_item_by_item),
+        CASE(mean_of_channels_and_unit_range_go_item_by_item), CASE(tokens_go_into_the_centre_that_they_are_most_like),
           CASE(lincomb_rounds_each_product_and_each_sum), CASE(affine_rounds_the_product_before_the_sum),
           CASE(clamp_makes_nan_the_lower_bound), CASE(max_abs_is_nan_if_any_number_is), CASE(resize_is_pytorchs_interpolate),
           CASE(resize_to_half_skips_pixels_or_takes_means), CASE(a_cancelled_program_stops_before_its_next_op),

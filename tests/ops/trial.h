@@ -39,6 +39,7 @@ typedef union Attributes {
     AffineAttrs affine;
     ClampAttrs clamp;
     ResizeAttrs resize;
+    MatchTokensAttrs match;
 } Attributes;
 
 typedef struct Trial {

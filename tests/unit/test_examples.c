@@ -2,38 +2,13 @@
 #include "engine/base/file.h"
 #include "engine/base/memory.h"
 #include "nodes/register.h"
-#include "tests/support_families.h"
-#include "tests/support_lab.h"
-#include "tests/support_upscaler.h"
+#include "tests/support_examples.h"
 #include "tests/test.h"
 #include <stdio.h>
-#include <unistd.h>
 
 static Lab lab;
 
-static int setup(void **state)
-{
-    (void)state;
-    char demo[512], here[256];
-    if (lab_open(&lab, NULL) || file_make_folders(lab_path(&lab, "models/vae")) || !getcwd(here, sizeof here)) return -1;
-    snprintf(demo, sizeof demo, "%s/models/checkpoints/shapes-sd1.safetensors", here);
-    if (symlink(demo, lab_path(&lab, "models/vae/shapes-sd1.safetensors"))) return -1;
-    if (file_make_folders(lab_path(&lab, "models/loras")) || file_make_folders(lab_path(&lab, "models/upscale_models"))) return -1;
-    snprintf(demo, sizeof demo, "%s/models/loras/neon-lora.safetensors", here);
-    if (symlink(demo, lab_path(&lab, "models/loras/neon-lora.safetensors"))) return -1;
-    if (support_families(lab_path(&lab, "models"))) return -1;
-    if (support_upscaler(lab_path(&lab, "models/upscale_models/small-x4.safetensors"), false, 1)) return -1;
-    snprintf(demo, sizeof demo, "%s/graphs/star.latent", here);
-    if (symlink(demo, lab_path(&lab, "input/star.latent"))) return -1;
-    snprintf(demo, sizeof demo, "%s/graphs/scene.png", here);
-    return symlink(demo, lab_path(&lab, "input/scene.png"));
-}
-static int teardown(void **state)
-{
-    (void)state;
-    lab_close(&lab);
-    return 0;
-}
+LAB_FIXTURE(examples_open(&lab, NULL))
 
 static char *read_text(const char *path)
 {
@@ -87,6 +62,7 @@ TEST(every_example_runs)
         {"graphs/merge_blocks.json", {"5.steps=2"}, 1},
         {"graphs/merge_save.json", {NULL}, 0, "sd1 diffusion model"},
         {"graphs/upscale_model.json", {NULL}, 0},
+        {"graphs/hires_fix.json", {"5.steps=2", "90.steps=2"}, 2},
         {"graphs/two_stage.json", {"5.steps=2", "5.end_at_step=1", "6.steps=2", "6.start_at_step=1"}, 4},
         {"graphs/regional.json", {"90.steps=2"}, 1},
         {"graphs/regional_pair.json", {"90.steps=3"}, 1},
@@ -95,8 +71,15 @@ TEST(every_example_runs)
         {"graphs/differential.json", {"90.steps=2"}, 1},
         {"graphs/outpaint.json", {"90.steps=2"}, 1},
         {"graphs/edit.json", {"90.steps=2"}, 1},
+        {"graphs/reuse.json", {"90.steps=6", "91.steps=6"}, 2},
+        {"graphs/unclip.json", {"90.steps=2"}, 1},
+        {"graphs/style_model.json", {"90.steps=2"}, 1},
+        {"graphs/clip_vision.json", {NULL}, 0, "1 encoded: 17 tokens × 64, a whole of 32"},
         {"graphs/primitives.json", {"1.value=2"}, 1},
         {"graphs/vae_file.json", {NULL}, 0},
+        {"graphs/output_file.json", {NULL}, 0},
+        {"graphs/pack_rgthree.json", {"90.steps=2"}, 1},
+        {"graphs/pack_constants.json", {NULL}, 0, "a blue house, green meadows; and: a red star"},
         {"graphs/latent_file.json", {NULL}, 0},
         {"graphs/latents.json", {NULL}, 0, "latent 2 × 4 × 16 × 32"},
         {"graphs/objects.json", {NULL}, 0, "sampler dpmpp_2m"},
@@ -117,6 +100,7 @@ TEST(every_example_runs)
         {"graphs/freeu.json", {"90.steps=2", "93.steps=2"}, 2},
         {"graphs/shrink.json", {"90.steps=2"}, 1},
         {"graphs/attention.json", {"90.steps=2"}, 1},
+        {"graphs/merge_tokens.json", {"90.steps=2"}, 1},
         {"graphs/while_loop.json", {NULL}, 0, "once more more more more"},
     };
     for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++) {

@@ -108,16 +108,26 @@ TEST(what_has_our_names_is_not_told_anew)
     weights_unref(demo);
 }
 
-TEST(vision_towers_stay_as_they_are)
+TEST(openclips_vision_tower_is_told_by_its_own_names)
 {
-    WeightSet *set, *told;
-    static const float number[1];
-    assert_ok(weights_new(&set));
-    assert_ok(weights_add(set, "embedder.model.visual.transformer.resblocks.0.ln_1.weight", DTYPE_F32, 1, (int64_t[]){1}, number, 4, false));
-    assert_ok(layout_apply(set, &told));
-    assert_ptr_equal(told, set);
+    WeightSet *file, *told;
+    ClipVisionConfig vision;
+    enum { OUT = 32, IN = 64 };
+    static float before[IN * OUT], after[OUT * IN];
+    assert_ok(safetensors_open(lab_path(&lab, "models/checkpoints/sd21-unclip.safetensors"), &file));
+    assert_ok(layout_apply(file, &told));
+    assert_ok(family_vision(told, "f", &vision));
+    assert_string_equal(vision.prefix, "embedder.model.visual.");
+    assert_int_equal(vision.layers, 2);
+    assert_int_equal(vision.side, 32);
+    assert_false(vision.quick_gelu);
+    assert_non_null(weights_get(told, "embedder.model.visual.vision_model.encoder.layers.1.self_attn.v_proj.bias"));
+    assert_non_null(weights_get(told, "cond_stage_model.model.text_model.encoder.layers.0.self_attn.v_proj.bias"));
+    assert_ok(weights_read_f32(weights_get(file, "embedder.model.visual.proj"), before));
+    assert_ok(weights_read_f32(weights_get(told, "embedder.model.visual.visual_projection.weight"), after));
+    assert_near(after[3 * IN + 5], before[5 * OUT + 3], 1e-3); /* rounded to f16 */
     weights_unref(told);
-    weights_unref(set);
+    weights_unref(file);
 }
 
 TEST(a_folder_of_diffusers_draws_what_the_checkpoint_draws)
@@ -239,7 +249,7 @@ int main(void)
 {
     const struct CMUnitTest cases[] = {
         CASE(openclip_towers_get_the_names_and_numbers_of_clip_text_models), CASE(the_projection_of_openclip_is_transposed), CASE(what_has_our_names_is_not_told_anew),
-        CASE(vision_towers_stay_as_they_are), CASE(a_folder_of_diffusers_draws_what_the_checkpoint_draws), CASE(split_files_draw_what_the_checkpoint_draws),
+        CASE(openclips_vision_tower_is_told_by_its_own_names), CASE(a_folder_of_diffusers_draws_what_the_checkpoint_draws), CASE(split_files_draw_what_the_checkpoint_draws),
         CASE(a_vae_of_diffusers_decodes_like_the_checkpoints), CASE(weights_kept_in_8_bits_change_the_picture_a_little),
         CASE(two_files_of_text_encoders_speak_like_those_of_the_checkpoint), CASE(two_encoders_of_one_kind_are_refused), CASE(sdxl_sees_the_size_it_is_told),
         CASE(the_shorter_prompt_of_two_gets_empty_chunks), CASE(the_refiner_is_told_a_score), CASE(a_configuration_names_the_layer_of_the_text),

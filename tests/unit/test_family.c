@@ -219,6 +219,8 @@ TEST(families_are_told_by_structure_and_metadata)
         {{4, 2, 1600, 64}, NULL, FAMILY_SDXL, 0.13025f},
         {{4, 2, 1344, 64}, NULL, FAMILY_SDXL_REFINER, 0.13025f}, /* 1280 + the context's width */
         {{4, 2, 1600, 64}, "stable-diffusion-xl-v1-refiner", FAMILY_SDXL_REFINER, 0.13025f},
+        {{4, 2, 1600, 64}, "stable-diffusion-v2-unclip-h", FAMILY_SD2, 0.18215f},
+        {{4, 2, 2048, 1024}, NULL, FAMILY_SD2, 0.18215f}, /* unCLIP by its sizes */
         {{9, 4, 0, 64}, "stable-diffusion-v1-inpainting", FAMILY_SD1, 0.18215f},
         {{8, 4, 0, 64}, NULL, FAMILY_SD1, 0.18215f},
     };
@@ -231,6 +233,57 @@ TEST(families_are_told_by_structure_and_metadata)
         assert_int_equal(checkpoint.training, TRAINED_EPS);
         weights_unref(set);
     }
+}
+
+TEST(a_vision_tower_in_the_file_means_unclip)
+{
+    WeightSet *set = unet_file((Shape){4, 2, 1600, 64}, NULL);
+    Checkpoint checkpoint;
+    add(set, "embedder.model.visual.vision_model.pre_layrnorm.weight", 1, 1);
+    assert_ok(family_checkpoint(set, "f", &checkpoint));
+    assert_int_equal(checkpoint.family, FAMILY_SD2);
+    weights_unref(set);
+}
+
+static WeightSet *vision_file(int positions)
+{
+    WeightSet *set = new_set();
+    add(set, "vision_model.embeddings.patch_embedding.weight", 4, 128, 3, 2, 2);
+    add(set, "vision_model.embeddings.position_embedding.weight", 2, positions, 128);
+    add(set, "vision_model.encoder.layers.0.layer_norm1.weight", 1, 128);
+    add(set, "vision_model.encoder.layers.1.layer_norm1.weight", 1, 128);
+    add(set, "visual_projection.weight", 2, 8, 128);
+    return set;
+}
+
+TEST(vision_towers_are_read_from_shapes)
+{
+    WeightSet *set = vision_file(17);
+    ClipVisionConfig vision;
+    assert_ok(family_vision(set, "f", &vision));
+    assert_int_equal(vision.side, 8);
+    assert_int_equal(vision.heads, 2);
+    assert_int_equal(vision.layers, 2);
+    assert_int_equal(vision.projection, 8);
+    assert_true(vision.quick_gelu);
+    assert_true(weights_get(set, "visual_projection.weight")->round_f16);
+    weights_unref(set);
+}
+
+TEST(vision_models_that_are_not_clips_are_refused)
+{
+    ClipVisionConfig vision;
+    WeightSet *set = vision_file(18);
+    assert_error(family_vision(set, "f", &vision), "18 positions for patches of 2 pixels: that is no square picture");
+    weights_unref(set);
+    set = vision_file(17);
+    add(set, "vision_model.embeddings.patch_embedding.bias", 1, 128);
+    assert_error(family_vision(set, "f", &vision), "SigLIP");
+    weights_unref(set);
+    set = new_set();
+    add(set, "text_model.embeddings.token_embedding.weight", 2, 8, 8);
+    assert_error(family_vision(set, "f", &vision), "a text encoder, not a CLIP vision model");
+    weights_unref(set);
 }
 
 TEST(marks_beside_the_network_tell_what_it_predicts)
@@ -254,7 +307,7 @@ TEST(other_families_are_refused_by_name)
     expect_refused(unet_file(sd1_shape, "stable-diffusion-xl-v1-base"), "has the weights of an SD 1.x model");
     expect_refused(unet_file((Shape){4, 2, 0, 64}, "stable-diffusion-v1"), "metadata says an SD 1.x");
     expect_refused(unet_file((Shape){4, 2, 100, 64}, NULL), "no room for the sizes that an SDXL model is told");
-    expect_refused(unet_file((Shape){4, 2, 1600, 64}, "stable-diffusion-v2-unclip-h"), "unCLIP");
+    expect_refused(unet_file((Shape){4, 2, 1601, 64}, "stable-diffusion-v2-unclip-h"), "an unCLIP model's has two halves");
     expect_refused(unet_file((Shape){7, 4, 0, 64}, NULL), "7 input channels");
     expect_stranger("model.diffusion_model.double_blocks.0.img_attn.qkv.weight", "a Flux checkpoint");
     expect_stranger("model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight", "an SD 3 checkpoint");
@@ -367,7 +420,9 @@ TEST(endless_blocks_are_refused)
 
 TEST_MAIN(CASE(structure_of_an_sd1_unet_is_read_from_names_and_shapes), CASE(linear_projections_mean_heads_of_width_64),
           CASE(text_towers_have_a_head_for_each_64_and_never_none), CASE(old_text_keys_are_found_and_rounded_to_f16),
-          CASE(lone_vaes_are_read_with_and_without_prefix), CASE(families_are_told_by_structure_and_metadata), CASE(marks_beside_the_network_tell_what_it_predicts), CASE(other_families_are_refused_by_name),
+          CASE(lone_vaes_are_read_with_and_without_prefix), CASE(families_are_told_by_structure_and_metadata),
+          CASE(a_vision_tower_in_the_file_means_unclip), CASE(vision_towers_are_read_from_shapes), CASE(vision_models_that_are_not_clips_are_refused),
+          CASE(marks_beside_the_network_tell_what_it_predicts), CASE(other_families_are_refused_by_name),
           CASE(files_of_other_kinds_are_told_their_folder), CASE(vaes_that_are_none_are_refused), CASE(missing_weights_are_named),
           CASE(wrong_ranks_and_sizes_are_named), CASE(a_vocabulary_that_is_not_clips_is_refused),
           CASE(endless_blocks_are_refused))

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static Lab lab;
 
@@ -73,6 +74,9 @@ static const struct {
      true},
     {"HyperTile", "\"tile_size\": 128, \"swap_size\": 2, \"max_depth\": 0, \"scale_depth\": false",
      "\"tile_size\": 32, \"swap_size\": 2, \"max_depth\": 0, \"scale_depth\": false", true},
+    {"HyperTile", "\"tile_size\": 128, \"swap_size\": 4, \"max_depth\": 0, \"scale_depth\": false",
+     "\"tile_size\": 32, \"swap_size\": 4, \"max_depth\": 1, \"scale_depth\": true", true},
+    {"TomePatchModel", "\"ratio\": 0", "\"ratio\": 0.5", true},
     {"LatentApplyOperationCFG", "\"operation\": [\"9\", 0]", ""},
     {"TCFG", "", ""},
     {"CFGZeroStar", "", ""},
@@ -96,6 +100,42 @@ TEST(each_patch_changes_the_picture_by_its_strength_and_not_at_all_when_it_is_of
     assert_float_equal(apart(&plain, &again), 0, 0);
     free(again.data);
     free(plain.data);
+}
+
+/* Eight steps. */
+static LabArray sampled_longer(const char *class_, double threshold, double start)
+{
+    char json[4000], node[300];
+    LabArray out = {.count = 0};
+    snprintf(node, sizeof node,
+             "\"5\": {\"class_type\": \"%s\", \"inputs\": {\"model\": [\"1\", 0], \"reuse_threshold\": %g, \"start_percent\": %g, "
+             "\"end_percent\": 1, \"verbose\": false}},",
+             class_, threshold, start);
+    snprintf(json, sizeof json, GRAPH, node, "5");
+    char *steps = strstr(json, "\"steps\": 2");
+    assert_non_null(steps);
+    steps[strlen("\"steps\": ")] = '8';
+    NodusStatus status = lab_array(&lab, json, "7", 0, NULL, &out);
+    if (status) fail_msg("%s: %s", class_, nodus_error_message(status));
+    return out;
+}
+
+TEST(answers_are_reused_below_the_threshold_and_within_the_range)
+{
+    static const char *const classes[] = {"EasyCache", "LazyCache"};
+    LabArray reused[2];
+    for (int i = 0; i < 2; i++) {
+        LabArray never = sampled_longer(classes[i], 0, 0), late = sampled_longer(classes[i], 3, 1);
+        reused[i] = sampled_longer(classes[i], 0.5, 0);
+        assert_float_equal(apart(&never, &late), 0, 0);
+        const float difference = apart(&never, &reused[i]);
+        if (!(difference > 1e-4f) || !isfinite(difference)) fail_msg("%s: reusing changes %g", classes[i], difference);
+        free(never.data);
+        free(late.data);
+    }
+    assert_true(apart(&reused[0], &reused[1]) > 1e-4f);
+    free(reused[0].data);
+    free(reused[1].data);
 }
 
 TEST(factors_on_the_attention_of_a_text_encoder_change_what_it_says)
@@ -122,6 +162,6 @@ TEST(factors_on_the_attention_of_a_text_encoder_change_what_it_says)
 int main(void)
 {
     const struct CMUnitTest cases[] = {CASE(each_patch_changes_the_picture_by_its_strength_and_not_at_all_when_it_is_off),
-                                       CASE(factors_on_the_attention_of_a_text_encoder_change_what_it_says)};
+                                       CASE(answers_are_reused_below_the_threshold_and_within_the_range), CASE(factors_on_the_attention_of_a_text_encoder_change_what_it_says)};
     return cmocka_run_group_tests(cases, setup, teardown);
 }

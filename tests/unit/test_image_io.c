@@ -181,6 +181,25 @@ TEST(a_changed_file_is_read_again)
     free(second.data);
 }
 
+#define LOAD_OUTPUT(file_) "\"1\": {\"class_type\": \"LoadImageOutput\", \"inputs\": {\"image\": \"" file_ "\", \"refresh\": \"refresh\"}}"
+TEST(what_a_run_saved_is_loaded_from_the_output_folder)
+{
+    LabArray plain, marked, moved;
+    write_input("output/saved.png", 3);
+    write_input("input/moved.png", 3);
+    assert_ok(lab_array(&lab, "{" LOAD_OUTPUT("saved.png") "}", "1", 0, NULL, &plain));
+    assert_ok(lab_array(&lab, "{" LOAD_OUTPUT("saved.png [output]") "}", "1", 0, NULL, &marked));
+    assert_ok(lab_array(&lab, "{" LOAD_OUTPUT("moved.png [input]") "}", "1", 0, NULL, &moved));
+    assert_true(plain.count == 256 * 3 && plain.data[3] == 1 / 255.0f);
+    assert_memory_equal(plain.data, marked.data, plain.count * sizeof(float));
+    assert_memory_equal(plain.data, moved.data, plain.count * sizeof(float));
+    free(plain.data);
+    free(marked.data);
+    free(moved.data);
+    assert_int_equal(lab_run(&lab, "{" LOAD_OUTPUT("moved.png") "," SAVE("never") "}"), NODUS_REFUSED);
+    assert_non_null(strstr(lab.error, "Invalid image file: moved.png"));
+}
+
 /* ---- Animations ---------------------------------------------------------------------------------------------------- */
 
 #define ANIMATE(class_, prefix_, fps_, more_)                                                                                              \
@@ -252,7 +271,7 @@ int main(void)
         CASE(what_was_read_is_written_back), CASE(a_byte_is_cut_off_not_rounded), CASE(transparency_becomes_a_mask),
         CASE(without_transparency_the_mask_is_small_and_empty), CASE(prompt_and_workflow_travel_in_the_file),
         CASE(metadata_can_be_turned_off), CASE(a_batch_counts_up), CASE(previews_go_to_the_temp_folder),
-        CASE(a_mask_is_shown_in_grey), CASE(a_changed_file_is_read_again),
+        CASE(a_mask_is_shown_in_grey), CASE(a_changed_file_is_read_again), CASE(what_a_run_saved_is_loaded_from_the_output_folder),
         CASE(a_batch_becomes_a_webp_that_moves_at_its_speed), CASE(a_batch_becomes_a_png_that_moves_at_its_speed),
     };
     return cmocka_run_group_tests(cases, setup, teardown);

@@ -9,6 +9,7 @@
 #include "engine/base/memory.h"
 #include "nodes/diffusion/noise.h"
 #include "nodes/models/clip_text.h"
+#include "nodes/models/clip_vision.h"
 #include "nodes/models/unet.h"
 #include "nodes/models/vae.h"
 #include "tests/support.h"
@@ -224,6 +225,29 @@ static WeightSet *small_clip(void)
     return weights_of(names);
 }
 
+/* Three layers, width 32, two heads, MLP 64, patches of 8 pixels, pictures of 32, projection 24. */
+static WeightSet *small_vision(void)
+{
+    static const char *const parts[] = {"q_proj", "k_proj", "v_proj", "out_proj"};
+    Names *names = &(Names){.arena = arena_new()};
+    add(names, "vision_model.embeddings.class_embedding", "", DIMS(32));
+    add(names, "vision_model.embeddings.patch_embedding", ".weight", DIMS(32, 3, 8, 8));
+    add(names, "vision_model.embeddings.position_embedding", ".weight", DIMS(17, 32));
+    norm(names, "vision_model.pre_layrnorm", 32);
+    for (int i = 0; i < 3; i++) {
+        const char *at = NAME("vision_model.encoder.layers.%d", i);
+        for (int k = 0; k < 4; k++) linear(names, NAME("%s.self_attn.%s", at, parts[k]), 32, 32);
+        norm(names, NAME("%s.layer_norm1", at), 32);
+        norm(names, NAME("%s.layer_norm2", at), 32);
+        linear(names, NAME("%s.mlp.fc1", at), 64, 32);
+        linear(names, NAME("%s.mlp.fc2", at), 32, 64);
+    }
+    norm(names, "vision_model.post_layernorm", 32);
+    add(names, "visual_projection", ".weight", DIMS(24, 32));
+    assert_int_equal(names->count, 56);
+    return weights_of(names);
+}
+
 /* ---- Running ---- */
 
 typedef struct Want {
@@ -264,6 +288,7 @@ typedef struct Job {
     UnetConfig unet;
     VaeConfig vae;
     ClipTextConfig clip;
+    ClipVisionConfig vision;
     int64_t height, width, tokens;
     int layer;
     bool normalize;
@@ -294,6 +319,13 @@ static NodusStatus build_clip(void *context, OpGraph *graph)
 {
     const Job *job = context;
     clip_text_build(graph, &job->clip, &(ClipTextPass){.batch = 1, .layer = job->layer, .normalize = job->normalize});
+    return NULL;
+}
+
+static NodusStatus build_vision(void *context, OpGraph *graph)
+{
+    const Job *job = context;
+    clip_vision_build(graph, &job->vision);
     return NULL;
 }
 
@@ -428,6 +460,32 @@ static void clip_case(void **state_, NodusMath *math)
     weights_unref(weights);
 }
 
+static void vision_case(void **state_, NodusMath *math)
+{
+    static const Want last = {
+        {2.687311, -4.107500, 1.562956, 2.248616, -3.368168, 2.183285, 0.480553, -2.828616}, -0.0110773, 3.3751085};
+    static const Want penultimate = {
+        {3.033303, -2.542873, -0.520720, 2.742780, -1.676757, -0.015606, 0.973132, -1.191038}, -0.0082746, 2.8698843};
+    static const Want embeds = {
+        {0.948615, 0.865552, -1.894218, 1.203851, 0.579029, -1.836432, 1.427244, 0.277190}, 0.0053650, 1.3432095};
+    WeightSet *weights = small_vision();
+    Job job = {0};
+    NodusTensor *out[3] = {NULL};
+    Bindings bindings = {0};
+    assert_ok(clip_vision_config(weights, "", &job.vision));
+    assert_int_equal(job.vision.side, 32);
+    job.vision.heads = 2;
+    bindings_input(&bindings, "pixels", noise(math, 9, DIMS(1, 3, 32, 32)));
+    bindings_output(&bindings, "last", &out[0]);
+    bindings_output(&bindings, "penultimate", &out[1]);
+    bindings_output(&bindings, "embeds", &out[2]);
+    assert_ok(run(math, weights, "vision", build_vision, &job, &bindings));
+    check_tensor(math, "vision last", out[0], &last);
+    check_tensor(math, "vision penultimate", out[1], &penultimate);
+    check_tensor(math, "vision embeds", out[2], &embeds);
+    weights_unref(weights);
+}
+
 static void on_every_device(void **state_, void (*claim)(void **state_, NodusMath *math))
 {
     static const struct {
@@ -461,5 +519,10 @@ TEST(the_text_tower_gives_pytorchs_numbers)
     on_every_device(state_, clip_case);
 }
 
+TEST(the_vision_tower_gives_pytorchs_numbers)
+{
+    on_every_device(state_, vision_case);
+}
+
 TEST_MAIN(CASE(the_unet_gives_pytorchs_numbers), CASE(the_vae_gives_pytorchs_numbers),
-          CASE(the_text_tower_gives_pytorchs_numbers))
+          CASE(the_text_tower_gives_pytorchs_numbers), CASE(the_vision_tower_gives_pytorchs_numbers))

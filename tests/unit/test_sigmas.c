@@ -64,6 +64,52 @@ TEST(the_steps_of_a_family_are_interpolated_in_the_logarithm)
     pixels_agrees(ALIGN("SDXL", "15", "0.5"), 1, false); /* 7.5 → 8 */
 }
 
+#define OPTIMAL(type_, steps_, denoise_) \
+    LEVELS("OptimalStepsScheduler", "\"model_type\": \"" type_ "\", \"steps\": " steps_ ", \"denoise\": " denoise_)
+
+TEST(optimal_steps_are_those_of_their_family)
+{
+    (void)state_; /* the anchors of 10, 20 and 40 steps; every second; between two: the geometric mean */
+    NEAR(OPTIMAL("FLUX", "10", "1"), "11", "0.9968 0.9886 0.9819 0.975 0.966 0.9471 0.9158 0.8287 0.5512 0.2808 0", RTOL);
+    NEAR(OPTIMAL("FLUX", "5", "0.4"), "3", "0.9158 0.5512 0", RTOL);
+    NEAR(OPTIMAL("Wan", "20", "0.2"), "5", "0.864 0.776 0.539 0.208 0", RTOL);
+    NEAR(OPTIMAL("Wan", "40", "0.05"), "3", "0.208 0.0144222051 0", RTOL);
+    NEAR(OPTIMAL("Chroma", "40", "0.1"), "5", "0.084 0.07 0.058 0.048 0", RTOL);
+    EXPECT(OPTIMAL("Chroma", "20", "0.01"), "1", "0");
+    pixels_agrees(OPTIMAL("Wan", "15", "0.5"), 1, false);
+}
+
+#define GITS(coeff_, steps_, denoise_) \
+    LEVELS("GITSScheduler", "\"coeff\": " coeff_ ", \"steps\": " steps_ ", \"denoise\": " denoise_)
+
+TEST(gits_levels_are_those_of_the_reference)
+{
+    (void)state_; /* as the reference prints them */
+    NEAR(GITS("1.2", "6", "1"), "7", "14.614641 5.855201 2.050391 0.9535092 0.4557369 0.17026083 0", RTOL);
+    NEAR(GITS("0.8", "2", "1"), "3", "14.614641 7.4900165 0", RTOL);
+    NEAR(GITS("1.5", "3", "1"), "4", "14.614641 0.803307 0.25053367 0", RTOL);
+    NEAR(GITS("1.2", "10", "0.25"), "3", "0.19894916 0.09824532 0", RTOL);
+    NEAR(GITS("1.2", "40", "0.1"), "5", "0.13792117 0.11640494 0.09824532 0.05353105 0", RTOL); /* between those of 20 steps */
+    NEAR(GITS("1.2", "1000", "0.002"), "3", "0.03061936 0.02988463 0", RTOL);
+    pixels_agrees(GITS("1.2", "10", "0.5"), 1, false);
+    pixels_fails(GITS("1.23", "10", "1"), "coeff - is 1.23: there are lists for 0.80, 0.85 and so on to 1.50");
+}
+
+TEST(every_list_of_gits_falls)
+{
+    (void)state_;
+    for (int c = 80; c <= 150; c += 5)
+        for (int steps = 2; steps <= 21; steps++) {
+            char json[200];
+            snprintf(json, sizeof json, GITS("%d.%02d", "%d", "1"), c / 100, c % 100, steps);
+            LabArray got = pixels_run(json, 0);
+            assert_int_equal(got.count, steps + 1);
+            for (int i = 1; i <= steps; i++) assert_true(got.data[i] < got.data[i - 1]);
+            assert_float_equal(got.data[steps], 0, 0);
+            free(got.data);
+        }
+}
+
 /* ---- Of a model ---------------------------------------------------------------------------------------------------- */
 
 #define MODEL NODE("1", "CheckpointLoaderSimple", "\"ckpt_name\": \"shapes-sd1.safetensors\"") ", "
@@ -209,6 +255,7 @@ int main(void)
         CASE(laplace_levels_gather_around_the_middle_one),
         CASE(vp_levels_are_evenly_spaced_in_time),
         CASE(the_steps_of_a_family_are_interpolated_in_the_logarithm),
+        CASE(optimal_steps_are_those_of_their_family), CASE(gits_levels_are_those_of_the_reference), CASE(every_list_of_gits_falls),
         CASE(a_part_of_a_models_levels_is_the_tail_of_a_longer_list),
         CASE(no_denoise_is_an_empty_list),
         CASE(turbo_levels_are_every_hundredth),

@@ -225,6 +225,17 @@ TEST(values_that_old_editors_stored_for_forced_sockets_are_dropped)
                "{'pick': 'b', 'file': 'x.png', 'number': 9, 'late': 'last'}");
 }
 
+TEST(rows_of_loras_are_named_in_their_order)
+{
+    static const char want[] = "{'1': {'lora_1': {'on': true, 'lora': 'a', 'strength': 1, 'strengthTwo': null}, 'lora_2': {'on': false, 'lora': 'b'}}}";
+    expect_prompt("{'nodes': [{'id': 1, 'type': 'Power Lora Loader (rgthree)', 'widgets_values': [null, {'type': 'PowerLoraLoaderHeaderWidget'}, "
+                  "{'on': true, 'lora': 'a', 'strength': 1, 'strengthTwo': null}, {'on': false, 'lora': 'b'}, {'on': true, 'lora': null}, {}, '']}]}",
+                  want, NULL);
+    expect_prompt("{'nodes': [{'id': 1, 'type': 'Power Lora Loader (rgthree)', 'widgets_values': {'lora_1': "
+                  "{'on': true, 'lora': 'a', 'strength': 1, 'strengthTwo': null}, 'lora_2': {'on': false, 'lora': 'b'}, 'other': {}}}]}",
+                  want, NULL);
+}
+
 /* ---- Links --------------------------------------------------------------------------------------------------------------- */
 
 TEST(links_of_both_versions_mean_the_same)
@@ -595,6 +606,7 @@ int main(void)
         CASE(a_choice_between_braces_is_sent_as_it_is_and_told),
         CASE(required_boxes_come_first_and_what_lies_between_is_never_sent),
         CASE(values_that_old_editors_stored_for_forced_sockets_are_dropped),
+        CASE(rows_of_loras_are_named_in_their_order),
         CASE(links_of_both_versions_mean_the_same),
         CASE(a_link_wins_over_the_box),
         CASE(notes_are_dropped_and_reroutes_are_looked_through),

@@ -1,0 +1,98 @@
+/* script.c: runs a Lua script on a session's engine. Its runs are shown like those of workflow files; what it prints goes to standard
+ * output, or with --json, which is for programs, to standard error. */
+#include "engine/cli/script.h"
+#include "engine/cli/interrupt.h"
+#include "engine/cli/say.h"
+#include "engine/cli/session.h"
+#include <stdlib.h>
+#include <string.h>
+
+bool script_is_named(const Options *options)
+{
+    const char *dot = options->words.count ? strrchr(options->words.item[0], '.') : NULL;
+    return dot && !strcmp(dot, ".lua");
+}
+
+/* What names nodes of a workflow file has no place here. */
+static int check_options(const Options *options)
+{
+    const struct { int count; const char *name; } lists[] = {{options->set.count, "set"}, {options->sweep.count, "sweep"},
+                                                             {options->only.count, "only"}, {options->dump.count, "dump"},
+                                                             {options->force.count, "force"}, {options->seed_given, "seed"}};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        if (lists[i].count) return refuse("--%s is for workflow files; a script sets its inputs itself", lists[i].name);
+    return EXIT_GOOD;
+}
+
+/* ---- What the script calls back -------------------------------------------------------------------------------------- */
+
+static void print(void *user, const char *text, size_t length)
+{
+    const Session *session = user;
+    fwrite(text, 1, length, session->options->json ? stderr : stdout);
+    if (!session->options->json) fflush(stdout);
+}
+
+static void prepare(void *user, NodusRunOptions *how)
+{
+    *how = session_how(user);
+}
+
+static void watch(void *user, NodusRun *run, bool ended)
+{
+    Session *session = user;
+    interrupt_watch(ended ? NULL : run);
+    if (!ended) return;
+    session->next_event = nodus_run_next_event_id(run);
+    session->prompts++;
+}
+
+static bool cancelled(void *user)
+{
+    (void)user;
+    return interrupt_came();
+}
+
+/* ---- The script ------------------------------------------------------------------------------------------------------- */
+
+static int execute(Session *session, const char *folder, const char *source, size_t length)
+{
+    const Options *options = session->options;
+    const NodusScriptOptions script = {.struct_size = sizeof script,
+                                       .name = options->words.item[0],
+                                       .folder = folder,
+                                       .arguments = options->words.item + 1,
+                                       .argument_count = options->words.count - 1,
+                                       .user = session,
+                                       .print = print,
+                                       .prepare = prepare,
+                                       .watch = watch,
+                                       .cancelled = cancelled};
+    NodusStatus error;
+    session->show.file = script.name;
+    const NodusOutcome outcome = nodus_script_run(session->engine, source, length, &script, &error);
+    if (error) refuse_status(error);
+    return (int)outcome;
+}
+
+int script_run(const Options *options)
+{
+    Session session;
+    int code = check_options(options);
+    if (!code) code = session_open(&session, options);
+    if (code) return code;
+    const char *path = options->words.item[0], *slash = strrchr(path, '/');
+    char *folder = slash ? format_text("%.*s/", (int)(slash - path), path) : copy_text("."), *source;
+    size_t length;
+    NodusStatus status = nodus_file_load(session.engine, folder, slash ? slash + 1 : path, 0, &source, &length);
+    if (status) {
+        code = refuse_status(status);
+    } else {
+        code = execute(&session, folder, source, length);
+        nodus_free(source);
+    }
+    if (interrupt_came()) code = EXIT_CANCELLED;
+    free(folder);
+    session_close(&session);
+    return code;
+}

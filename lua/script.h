@@ -1,0 +1,59 @@
+/* script.h: what the files of the Lua binding share: the state of one script, its limits, errors, and the userdata types.
+ *
+ * One idea: a script is a stranger. Whatever it asks for is charged to its limits before it is done, and every way into Lua is a
+ * protected call, so an error in it, running out of memory included, ends as a message. */
+#ifndef LUA_SCRIPT_H
+#define LUA_SCRIPT_H
+#include <lauxlib.h>
+#include <lua.h>
+#include <nodus/nodus.h>
+
+typedef struct Script {
+    NodusEngine *engine;
+    const NodusScriptOptions *options;
+    NodusMath *math;
+    size_t limit, objects, tensors; /* bytes: allowed, of Lua's own, of tensors that it holds */
+    size_t garbage;                 /* bytes of tensors made since a collection was asked for */
+    uint64_t steps, most_steps;
+    double seconds, spent, since; /* in Lua: allowed; before `since`; when Lua last began to run */
+    const char *exceeded;         /* why the script has to end: nothing can undo it */
+    bool cancelled, running;      /* running: within a run, whose events may call Lua */
+    uint64_t work;                /* bytes that library functions went through since the clock was read */
+} Script;
+
+Script *script_of(lua_State *L);
+double script_clock(void);
+/* Ends the script if a limit is reached; `bytes` of work are charged besides. */
+void script_charge(lua_State *L, uint64_t bytes);
+/* Raises the error, at the script's line; consumes it. NULL does nothing. */
+void script_try(lua_State *L, NodusStatus status);
+/* Raises a message at the script's line: the innermost function that is not of the library. */
+int script_error(lua_State *L, const char *format, ...) NODUS_PRINTF(2, 3);
+/* That line, 0 where there is none. */
+int script_line(lua_State *L);
+/* Whether a message begins with a line of a script: "name:12: ". */
+bool script_has_line(lua_State *L, const char *message);
+/* Whether `bytes` more may be held: collects garbage where that helps, and raises an error else. */
+void script_room(lua_State *L, uint64_t bytes);
+
+/* ---- Userdata ------------------------------------------------------------------------------------------------------ */
+
+#define TENSOR_TYPE "nodus.tensor"
+#define VALUE_TYPE  "nodus.value"
+
+void tensor_push(lua_State *L, const NodusTensor *tensor); /* takes a reference of its own */
+const NodusTensor *tensor_check(lua_State *L, int argument);
+bool tensor_is(lua_State *L, int argument);
+/* One value as Lua sees it: numbers, booleans and texts as they are, pictures and masks as tensors, others as an object. */
+void value_push(lua_State *L, NodusValue *value);
+
+/* ---- Parts: each leaves its functions in the table on top of the stack -------------------------------------------------- */
+
+void sandbox_open(lua_State *L);        /* Lua's libraries, without what a stranger must not have */
+void json_open(lua_State *L);           /* json_read, json_write */
+void table_open(lua_State *L);          /* node, node_names */
+void tensor_open(lua_State *L);         /* tensor, full, concat … */
+void value_open(lua_State *L);
+void run_open(lua_State *L);            /* run, convert */
+void library_open(lua_State *L);        /* `require` for the modules in lua/nodus; expects the table of the above */
+#endif

@@ -1,0 +1,88 @@
+/* value.c: results of runs as Lua values: what Lua has itself (numbers, booleans, texts) and tensors as such; all others as an object
+ * that knows its type, its text and, where it has one, its array. */
+#include "lua/script.h"
+
+static void push_object(lua_State *L, NodusValue *value)
+{
+    NodusValue **held = lua_newuserdatauv(L, sizeof *held, 0);
+    *held = nodus_value_ref(value);
+    luaL_setmetatable(L, VALUE_TYPE);
+}
+
+void value_push(lua_State *L, NodusValue *value)
+{
+    const NodusTensor *tensor = NULL;
+    bool whole = false;
+    switch (nodus_value_kind(value)) {
+    case NODUS_INT:
+    case NODUS_SEED:
+        lua_pushinteger(L, nodus_value_int(value));
+        return;
+    case NODUS_FLOAT:
+        lua_pushnumber(L, nodus_value_float(value));
+        return;
+    case NODUS_BOOLEAN:
+        lua_pushboolean(L, nodus_value_boolean(value));
+        return;
+    case NODUS_STRING:
+        lua_pushstring(L, nodus_value_string(value));
+        return;
+    default:
+        break;
+    }
+    if (nodus_value_kind(value) == NODUS_LINK) nodus_error_free(nodus_value_tensor(value, NULL, &tensor, &whole));
+    if (tensor && whole) tensor_push(L, tensor);
+    else push_object(L, value);
+}
+
+static NodusValue *check(lua_State *L)
+{
+    return *(NodusValue **)luaL_checkudata(L, 1, VALUE_TYPE);
+}
+
+static int value_gc(lua_State *L)
+{
+    NodusValue **held = luaL_checkudata(L, 1, VALUE_TYPE);
+    nodus_value_unref(*held);
+    *held = NULL;
+    return 0;
+}
+
+static int value_text(lua_State *L)
+{
+    char *text = NULL;
+    script_try(L, nodus_value_text(check(L), &text));
+    lua_pushfstring(L, "%s: %s", nodus_value_type(check(L)), text);
+    nodus_free(text);
+    return 1;
+}
+
+static int value_type(lua_State *L)
+{
+    lua_pushstring(L, nodus_value_type(check(L)));
+    return 1;
+}
+
+/* value:tensor([part]): the array of a LATENT, CONDITIONING …; part: "pooled", "noise_mask" */
+static int value_tensor(lua_State *L)
+{
+    const NodusTensor *tensor;
+    bool whole;
+    script_try(L, nodus_value_tensor(check(L), luaL_optstring(L, 2, NULL), &tensor, &whole));
+    tensor_push(L, tensor);
+    return 1;
+}
+
+void value_open(lua_State *L)
+{
+    static const luaL_Reg methods[] = {{"type", value_type}, {"tensor", value_tensor}, {NULL, NULL}};
+    static const luaL_Reg meta[] = {{"__gc", value_gc}, {"__tostring", value_text}, {NULL, NULL}};
+    luaL_newmetatable(L, VALUE_TYPE);
+    luaL_setfuncs(L, meta, 0);
+    lua_newtable(L);
+    luaL_setfuncs(L, methods, 0);
+    lua_setfield(L, -2, "__index");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 1);
+}
