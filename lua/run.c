@@ -34,19 +34,6 @@ static const char **texts(NodusEvent *event, int index)
 
 /* ---- Events -------------------------------------------------------------------------------------------------------- */
 
-static void set_text(lua_State *L, const char *name, const char *text)
-{
-    if (!text) return;
-    lua_pushstring(L, text);
-    lua_setfield(L, -2, name);
-}
-
-static void set_number(lua_State *L, const char *name, double number)
-{
-    lua_pushnumber(L, number);
-    lua_setfield(L, -2, name);
-}
-
 static void set_preview(lua_State *L, const NodusEvent *event)
 {
     if (!event->preview) return;
@@ -73,16 +60,16 @@ static int call_event(lua_State *L)
     const NodusEvent *event = lua_touserdata(L, 2);
     lua_settop(L, 1);
     lua_createtable(L, 0, 12);
-    set_text(L, "kind", kinds[event->kind]);
-    set_text(L, "node", event->node);
-    set_text(L, "class", event->class_type);
-    set_text(L, "title", event->title);
-    set_text(L, "message", event->message);
-    set_text(L, "ui", event->ui_json);
-    set_text(L, "json", event->json);
-    set_number(L, "value", event->value);
-    set_number(L, "max", event->max);
-    set_number(L, "seconds", event->seconds);
+    value_set_text(L, "kind", kinds[event->kind]);
+    value_set_text(L, "node", event->node);
+    value_set_text(L, "class", event->class_type);
+    value_set_text(L, "title", event->title);
+    value_set_text(L, "message", event->message);
+    value_set_text(L, "ui", event->ui_json);
+    value_set_text(L, "json", event->json);
+    value_set_number(L, "value", event->value);
+    value_set_number(L, "max", event->max);
+    value_set_number(L, "seconds", event->seconds);
     set_preview(L, event);
     lua_call(L, 1, 1);
     return 1;

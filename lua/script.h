@@ -46,6 +46,10 @@ const NodusTensor *tensor_check(lua_State *L, int argument);
 bool tensor_is(lua_State *L, int argument);
 /* One value as Lua sees it: numbers, booleans and texts as they are, pictures and masks as tensors, others as an object. */
 void value_push(lua_State *L, NodusValue *value);
+/* Set a field of the table on top; a NULL text is left out. */
+void value_set_text(lua_State *L, const char *name, const char *text);
+void value_set_int(lua_State *L, const char *name, int64_t value);
+void value_set_number(lua_State *L, const char *name, double value);
 
 /* ---- Parts: each leaves its functions in the table on top of the stack -------------------------------------------------- */
 

@@ -2,29 +2,10 @@
 #include "lua/script.h"
 #include <string.h>
 
-static void set_text(lua_State *L, const char *name, const char *text)
-{
-    if (!text) return;
-    lua_pushstring(L, text);
-    lua_setfield(L, -2, name);
-}
-
 static void set_flag(lua_State *L, const char *name, bool value)
 {
     if (!value) return;
     lua_pushboolean(L, 1);
-    lua_setfield(L, -2, name);
-}
-
-static void set_int(lua_State *L, const char *name, int64_t value)
-{
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, name);
-}
-
-static void set_number(lua_State *L, const char *name, double value)
-{
-    lua_pushnumber(L, value);
     lua_setfield(L, -2, name);
 }
 
@@ -33,10 +14,10 @@ static void set_choices(lua_State *L, const NodusInput *input)
 {
     const char *const *names = input->as.c.names;
     if (!names) {
-        set_text(L, "def", input->as.c.def);
+        value_set_text(L, "def", input->as.c.def);
         return;
     }
-    set_text(L, "def", input->as.c.def ? input->as.c.def : names[0]);
+    value_set_text(L, "def", input->as.c.def ? input->as.c.def : names[0]);
     lua_newtable(L);
     for (int i = 0; names[i]; i++) {
         lua_pushinteger(L, i + 1);
@@ -51,26 +32,26 @@ static void set_range(lua_State *L, const NodusInput *input)
 {
     switch ((NodusInputKind)input->kind) {
     case NODUS_INT:
-        set_int(L, "def", input->as.i.def);
+        value_set_int(L, "def", input->as.i.def);
         if (input->as.i.min == 0 && input->as.i.max == 0) return;
-        set_int(L, "min", input->as.i.min);
-        set_int(L, "max", input->as.i.max);
+        value_set_int(L, "min", input->as.i.min);
+        value_set_int(L, "max", input->as.i.max);
         return;
     case NODUS_SEED:
-        set_int(L, "def", (int64_t)input->as.u.def);
+        value_set_int(L, "def", (int64_t)input->as.u.def);
         return;
     case NODUS_FLOAT:
-        set_number(L, "def", input->as.f.def);
+        value_set_number(L, "def", input->as.f.def);
         if (input->as.f.min == 0 && input->as.f.max == 0) return;
-        set_number(L, "min", input->as.f.min);
-        set_number(L, "max", input->as.f.max);
+        value_set_number(L, "min", input->as.f.min);
+        value_set_number(L, "max", input->as.f.max);
         return;
     case NODUS_BOOLEAN:
         lua_pushboolean(L, input->as.b);
         lua_setfield(L, -2, "def");
         return;
     case NODUS_STRING:
-        set_text(L, "def", input->as.s.def ? input->as.s.def : "");
+        value_set_text(L, "def", input->as.s.def ? input->as.s.def : "");
         return;
     case NODUS_COMBO:
         set_choices(L, input);
@@ -84,10 +65,10 @@ static void push_input(lua_State *L, const NodusInput *input)
 {
     static const char *const kinds[] = {"int", "seed", "float", "boolean", "string", "combo", "link", "any"};
     lua_createtable(L, 0, 8);
-    set_text(L, "name", input->name);
-    set_text(L, "type", input->type);
-    set_text(L, "kind", kinds[input->kind]);
-    set_text(L, "tooltip", input->tooltip);
+    value_set_text(L, "name", input->name);
+    value_set_text(L, "type", input->type);
+    value_set_text(L, "kind", kinds[input->kind]);
+    value_set_text(L, "tooltip", input->tooltip);
     set_flag(L, "optional", input->flags & NODUS_OPTIONAL);
     set_flag(L, "socket", input->flags & (NODUS_FORCE_INPUT | NODUS_RAW_LINK));
     set_range(L, input);
@@ -112,9 +93,9 @@ static void push_outputs(lua_State *L, const NodusNode *node)
     lua_createtable(L, (int)node->output_count, (int)node->output_count);
     for (uint32_t i = 0; i < node->output_count; i++) {
         lua_createtable(L, 0, 3);
-        set_text(L, "name", node->outputs[i].name ? node->outputs[i].name : node->outputs[i].type);
-        set_text(L, "type", node->outputs[i].type);
-        set_int(L, "slot", i);
+        value_set_text(L, "name", node->outputs[i].name ? node->outputs[i].name : node->outputs[i].type);
+        value_set_text(L, "type", node->outputs[i].type);
+        value_set_int(L, "slot", i);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     lua_setfield(L, -2, "outputs");
@@ -126,10 +107,10 @@ static int table_node(lua_State *L)
     const NodusNode *node = nodus_engine_node(script_of(L)->engine, luaL_checkstring(L, 1));
     if (!node) return 0;
     lua_createtable(L, 0, 8);
-    set_text(L, "name", node->name);
-    set_text(L, "title", node->title);
-    set_text(L, "help", node->help);
-    set_text(L, "category", node->category);
+    value_set_text(L, "name", node->name);
+    value_set_text(L, "title", node->title);
+    value_set_text(L, "help", node->help);
+    value_set_text(L, "category", node->category);
     set_flag(L, "built", node->run != NULL);
     set_flag(L, "output", node->flags & NODUS_OUTPUT);
     set_flag(L, "variadic", node->flags & NODUS_VARIADIC);

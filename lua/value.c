@@ -86,3 +86,24 @@ void value_open(lua_State *L)
     lua_setfield(L, -2, "__metatable");
     lua_pop(L, 1);
 }
+
+/* ---- Fields of the table on top ------------------------------------------------------------------------------------ */
+
+void value_set_text(lua_State *L, const char *name, const char *text)
+{
+    if (!text) return;
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, name);
+}
+
+void value_set_int(lua_State *L, const char *name, int64_t value)
+{
+    lua_pushinteger(L, value);
+    lua_setfield(L, -2, name);
+}
+
+void value_set_number(lua_State *L, const char *name, double value)
+{
+    lua_pushnumber(L, value);
+    lua_setfield(L, -2, name);
+}

@@ -43,9 +43,14 @@ static bool is_staged(const NodusPlugin *plugin, PluginKind kind, const char *na
     return false;
 }
 
-/* Takes the copy over. */
-static void stage(NodusPlugin *plugin, PluginKind kind, void *table)
+/* Takes over a copy (NULL: there is none) that was checked since there were `before` faults. */
+static void stage(NodusPlugin *plugin, PluginKind kind, void *table, size_t before)
 {
+    if (!table) return;
+    if (plugin->faults.count > before) {
+        memory_free(table);
+        return;
+    }
     Staged *stage = &plugin->stage[kind];
     const char *name = plugin_table_name(kind, table);
     void *items = stage->item;
@@ -91,8 +96,7 @@ void nodus_plugin_type(NodusPlugin *plugin, const NodusType *type)
     NodusType *copy = copy_table(plugin, PLUGIN_TYPE, type, LEAST_TYPE, sizeof *type);
     const size_t before = plugin->faults.count;
     if (copy) descriptor_type(copy, &plugin->faults);
-    if (plugin->faults.count > before) memory_free(copy);
-    else if (copy) stage(plugin, PLUGIN_TYPE, copy);
+    stage(plugin, PLUGIN_TYPE, copy, before);
 }
 
 void nodus_plugin_node(NodusPlugin *plugin, const NodusNode *node)
@@ -100,8 +104,7 @@ void nodus_plugin_node(NodusPlugin *plugin, const NodusNode *node)
     NodusNode *copy = copy_table(plugin, PLUGIN_NODE, node, LEAST_NODE, sizeof *node);
     const size_t before = plugin->faults.count;
     if (copy) descriptor_node(copy, &plugin->faults);
-    if (plugin->faults.count > before) memory_free(copy);
-    else if (copy) stage(plugin, PLUGIN_NODE, copy);
+    stage(plugin, PLUGIN_NODE, copy, before);
 }
 
 void nodus_plugin_sampler(NodusPlugin *plugin, const NodusSamplerDef *sampler)
@@ -109,8 +112,7 @@ void nodus_plugin_sampler(NodusPlugin *plugin, const NodusSamplerDef *sampler)
     NodusSamplerDef *copy = copy_table(plugin, PLUGIN_SAMPLER, sampler, LEAST_DEF, sizeof *sampler);
     const size_t before = plugin->faults.count;
     if (copy) descriptor_sampler(copy, &plugin->faults);
-    if (plugin->faults.count > before) memory_free(copy);
-    else if (copy) stage(plugin, PLUGIN_SAMPLER, copy);
+    stage(plugin, PLUGIN_SAMPLER, copy, before);
 }
 
 void nodus_plugin_scheduler(NodusPlugin *plugin, const NodusSchedulerDef *scheduler)
@@ -118,8 +120,7 @@ void nodus_plugin_scheduler(NodusPlugin *plugin, const NodusSchedulerDef *schedu
     NodusSchedulerDef *copy = copy_table(plugin, PLUGIN_SCHEDULER, scheduler, LEAST_DEF, sizeof *scheduler);
     const size_t before = plugin->faults.count;
     if (copy) descriptor_scheduler(copy, &plugin->faults);
-    if (plugin->faults.count > before) memory_free(copy);
-    else if (copy) stage(plugin, PLUGIN_SCHEDULER, copy);
+    stage(plugin, PLUGIN_SCHEDULER, copy, before);
 }
 
 /* What a node emits must be of a type that somebody registers; the types of a plug-in may come after its nodes. */

@@ -4,9 +4,9 @@
  * on a normalised copy; a token sees itself and what stands before it. After Radford et al. 2021; keys of Hugging Face's
  * CLIPTextModel. */
 #include "nodes/models/clip_text.h"
+#include "nodes/models/clip_layer.h"
 #include "nodes/models/clip_tokenizer.h"
 #include "nodes/models/keys.h"
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,24 +43,6 @@ int clip_text_pad(const ClipTextConfig *config)
     return config->kind == CLIP_L ? CLIP_END : 0;
 }
 
-static OpRef clip_text_attention(OpGraph *g, const ClipTextConfig *config, OpRef x)
-{
-    const float scale = 1 / sqrtf((float)config->width / (float)config->heads);
-    graph_push(g, "self_attn");
-    const OpRef q = op_linear(g, x, "q_proj"), k = op_linear(g, x, "k_proj"), v = op_linear(g, x, "v_proj");
-    const OpRef seen = op_softmax(g, op_scores(g, q, k, config->heads, scale), true);
-    const OpRef out = op_linear(g, op_values(g, seen, v, config->heads), "out_proj");
-    graph_pop(g);
-    return out;
-}
-
-static OpRef clip_text_layer(OpGraph *g, const ClipTextConfig *config, OpRef x)
-{
-    x = op_add(g, x, clip_text_attention(g, config, op_layer_norm(g, x, "layer_norm1", EPS)));
-    const OpRef h = op_linear(g, op_layer_norm(g, x, "layer_norm2", EPS), "mlp.fc1");
-    return op_add(g, x, op_linear(g, config->quick_gelu ? op_quick_gelu(g, h) : op_gelu(g, h), "mlp.fc2"));
-}
-
 /* Words of the vocabulary, and vectors that stand for a word (textual inversion: Gal et al. 2022), with their places. */
 static OpRef clip_text_embed(OpGraph *g, const ClipTextConfig *config, const ClipTextPass *pass)
 {
@@ -73,11 +55,12 @@ static OpRef clip_text_embed(OpGraph *g, const ClipTextConfig *config, const Cli
 
 void clip_text_build(OpGraph *g, const ClipTextConfig *config, const ClipTextPass *pass)
 {
+    const ClipLayer layer = {config->width, config->heads, config->quick_gelu, true, EPS};
     graph_push(g, "%s", config->prefix);
     OpRef h = clip_text_embed(g, config, pass), hidden = OP_NONE;
     for (int i = 0; i < config->layers; i++) {
         graph_push(g, "encoder.layers.%d", i);
-        h = clip_text_layer(g, config, h);
+        h = clip_layer(g, &layer, h);
         graph_pop(g);
         if (i + 1 == pass->layer) hidden = h;
     }

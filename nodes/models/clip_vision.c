@@ -3,6 +3,7 @@
  * One idea: a picture is cut into square patches, each a token; one more token, of the class, stands before them, and what the layers
  * have gathered there in the end is the picture as a whole. After Radford et al. 2021. */
 #include "nodes/models/clip_vision.h"
+#include "nodes/models/clip_layer.h"
 #include "nodes/models/keys.h"
 #include <math.h>
 
@@ -61,24 +62,6 @@ NodusStatus clip_vision_config(const WeightSet *weights, const char *prefix, Cli
 
 /* ---- The network ------------------------------------------------------------------------------------------------------ */
 
-static OpRef clip_vision_attention(OpGraph *g, const ClipVisionConfig *config, OpRef x)
-{
-    const float scale = 1 / sqrtf((float)config->width / (float)config->heads);
-    graph_push(g, "self_attn");
-    const OpRef q = op_linear(g, x, "q_proj"), k = op_linear(g, x, "k_proj"), v = op_linear(g, x, "v_proj");
-    const OpRef seen = op_softmax(g, op_scores(g, q, k, config->heads, scale), false);
-    const OpRef out = op_linear(g, op_values(g, seen, v, config->heads), "out_proj");
-    graph_pop(g);
-    return out;
-}
-
-static OpRef clip_vision_layer(OpGraph *g, const ClipVisionConfig *config, OpRef x)
-{
-    x = op_add(g, x, clip_vision_attention(g, config, op_layer_norm(g, x, "layer_norm1", EPS)));
-    const OpRef h = op_linear(g, op_layer_norm(g, x, "layer_norm2", EPS), "mlp.fc1");
-    return op_add(g, x, op_linear(g, config->quick_gelu ? op_quick_gelu(g, h) : op_gelu(g, h), "mlp.fc2"));
-}
-
 static OpRef clip_vision_embed(OpGraph *g, const ClipVisionConfig *config)
 {
     const int64_t dim[] = {1, 3, config->side, config->side}, one[] = {1, 1, config->width};
@@ -93,12 +76,13 @@ static OpRef clip_vision_embed(OpGraph *g, const ClipVisionConfig *config)
 
 void clip_vision_build(OpGraph *g, const ClipVisionConfig *config)
 {
+    const ClipLayer layer = {config->width, config->heads, config->quick_gelu, false, EPS};
     graph_push(g, "%s", config->prefix);
     graph_push(g, "vision_model");
     OpRef h = op_layer_norm(g, clip_vision_embed(g, config), "pre_layrnorm", EPS);
     for (int i = 0; i < config->layers; i++) {
         graph_push(g, "encoder.layers.%d", i);
-        h = clip_vision_layer(g, config, h);
+        h = clip_layer(g, &layer, h);
         graph_pop(g);
         if (i + 2 == config->layers) op_output(g, "penultimate", h);
     }
