@@ -32,7 +32,7 @@ static SafetensorsItem *add(const char *name, int dtype, int rank, const int64_t
     SafetensorsItem *item = &builder.item[builder.count];
     snprintf(builder.name[builder.count], NAME, "%s", name);
     *item = (SafetensorsItem){.name = builder.name[builder.count++], .dtype = dtype, .rank = rank, .data = data};
-    memcpy(item->dim, dim, (size_t)rank * sizeof *dim);
+    if (rank) memcpy(item->dim, dim, (size_t)rank * sizeof *dim);
     return item;
 }
 
