@@ -323,9 +323,22 @@ def ggufs():
     yield "cut", gguf_file([], [("a", [100], 0, 0)], bytes(16))
 
 
+def npys():
+    def array(descr, shape, body, version=1, order="False"):
+        header = ("{'descr': '%s', 'fortran_order': %s, 'shape': %s, }" % (descr, order, shape)).encode()
+        return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H" if version == 1 else "<I", len(header)) + header + body
+    for descr, width in (("<f4", 4), ("<f8", 8), ("<i8", 8), ("|u1", 1), ("|b1", 1), ("<u2", 2)):
+        yield descr[1:], array(descr, "(2, 3)", bytes(i * 37 % 256 for i in range(6 * width)))
+    yield "scalar", array("<f4", "()", bytes(4))
+    yield "empty", array("<f4", "(0, 7)", b"")
+    yield "five", array("|u1", "(1, 2, 1, 2, 1)", bytes(4), version=2)
+    yield "fortran", array("<f4", "(2, 2)", bytes(16), order="True")
+    yield "cut", array("<f4", "(100,)", bytes(16))
+
+
 def main(out):
     for target, seeds in (("safetensors", safetensors()), ("picture", pictures()), ("metadata", metadata()), ("record", records()), ("photo", photos()),
-                          ("pickle", pickles()), ("torch", torches()), ("gguf", ggufs())):
+                          ("pickle", pickles()), ("torch", torches()), ("gguf", ggufs()), ("npy", npys())):
         os.makedirs(os.path.join(out, target), exist_ok=True)
         for name, data in seeds:
             with open(os.path.join(out, target, name), "wb") as f:
