@@ -59,6 +59,9 @@ $(BUILD)/libnodus.so: $(LIB_OBJECTS)
 $(BUILD)/lua/library.o: $(wildcard lua/nodus/*.lua)
 $(BUILD)/engine/cli/plugin_new.o: $(wildcard docs/plugins/sepia/*)
 
+# Line editing in `nodus repl`: libedit is loaded when it is used, and only its header is needed here.
+$(BUILD)/engine/cli/repl%.o: COMMON += $(shell $(PKG_CONFIG) --exists libedit && echo -DNODUS_HAVE_EDITLINE $$($(PKG_CONFIG) --cflags libedit))
+
 # A file of kernels/cpu is compiled for the instruction set that its name ends in.
 $(BUILD)/kernels/cpu/%_avx2.o: ISA := -mavx2 -mfma -mf16c
 $(BUILD)/kernels/cpu/%_avx512.o: ISA := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
@@ -92,7 +95,8 @@ $(BUILD)/tests/libsupport.a: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/suppor
 test: build $(TESTS) $(BUILD)/tests/golden/make_models ## all tests; the last line is "N passed, N failed"
 	@tests/run $(BUILD)
 
-bench: build $(BUILD)/tests/bench/graph ## speed: nodus beside the FMA peak of this machine (and PyTorch, where it is installed)
+BENCHES := $(patsubst %.c,$(BUILD)/%,$(filter-out tests/bench/peak.c,$(wildcard tests/bench/*.c)))
+bench: build $(BENCHES) ## speed: nodus beside the FMA peak of this machine (and PyTorch, where it is installed)
 	@tests/bench/run $(BUILD)
 
 fuzz: ## every reader under libFuzzer with ASan and UBSan; SECONDS=60 each

@@ -1,15 +1,13 @@
-/* script.c: one script from its text to its end: the Lua state, its limits, and the protected call around everything.
+/* script.c: scripts from text to end: a Lua state with its limits (limits.c), and the protected call around everything.
  *
- * One idea: a limit that was reached stays reached. From then on each instruction of the Lua machine raises the error again, so no
- * pcall, coroutine or handler of the script can go on. */
+ * One idea: a state stays open between pieces of text, so that a console sees what it defined; a script file is one piece. */
 #include "lua/script.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-enum { STEPS_BETWEEN_LOOKS = 500, WORK_BETWEEN_LOOKS = 16 << 20, LARGE = 1 << 20, LONGEST_MESSAGE = 2000 };
+enum { LONGEST_MESSAGE = 2000 };
 enum { PAUSE = 400 /* percent: graphs live long; where memory is short, Lua collects all the same */ };
 #define DEFAULT_MEMORY       ((size_t)1 << 30)
 #define DEFAULT_INSTRUCTIONS 10000000000u
@@ -18,83 +16,6 @@ enum { PAUSE = 400 /* percent: graphs live long; where memory is short, Lua coll
 Script *script_of(lua_State *L)
 {
     return *(Script **)lua_getextraspace(L); /* new coroutines get a copy of it */
-}
-
-double script_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-/* ---- Limits -------------------------------------------------------------------------------------------------------- */
-
-static void look(Script *script)
-{
-    if (script->exceeded) return;
-    if (script->options->cancelled && script->options->cancelled(script->options->user)) {
-        script->cancelled = true;
-        script->exceeded = "cancelled";
-    } else if (script->steps > script->most_steps) {
-        script->exceeded = "the script has used up its instructions";
-    } else if (script->spent + (script_clock() - script->since) > script->seconds) {
-        script->exceeded = "the script has used up its time";
-    }
-}
-
-static void hook(lua_State *L, lua_Debug *where)
-{
-    (void)where;
-    Script *script = script_of(L);
-    script->steps += STEPS_BETWEEN_LOOKS;
-    look(script);
-    if (!script->exceeded) return;
-    lua_sethook(L, hook, LUA_MASKCOUNT, 1);
-    luaL_error(L, "%s", script->exceeded);
-}
-
-void script_charge(lua_State *L, uint64_t bytes)
-{
-    Script *script = script_of(L);
-    script->work += bytes;
-    if (script->work < WORK_BETWEEN_LOOKS) return;
-    script->work = 0;
-    look(script);
-    if (script->exceeded) luaL_error(L, "%s", script->exceeded);
-}
-
-static size_t room(const Script *script)
-{
-    const size_t held = script->objects + script->tensors;
-    return held < script->limit ? script->limit - held : 0;
-}
-
-static void *allocate(void *user, void *old, size_t old_size, size_t size)
-{
-    Script *script = user;
-    const size_t before = old ? old_size : 0;
-    if (!size) {
-        free(old);
-        script->objects -= before;
-        return NULL;
-    }
-    if (size > before && size - before > room(script)) return NULL;
-    if (size > LARGE) look(script); /* what takes long needs memory: time is looked at here too */
-    if (size > before && size > LARGE && script->exceeded) return NULL;
-    void *memory = realloc(old, size);
-    if (memory) script->objects += size - before;
-    return memory;
-}
-
-void script_room(lua_State *L, uint64_t bytes)
-{
-    Script *script = script_of(L);
-    if (bytes <= room(script) && script->garbage < script->limit / 4) return;
-    lua_gc(L, LUA_GCCOLLECT, 0);
-    script->garbage = 0;
-    if (bytes > room(script))
-        script_error(L, "not enough memory: the script holds %zu MiB of %zu MiB, and needs %llu MiB more",
-                     (script->objects + script->tensors) >> 20, script->limit >> 20, (unsigned long long)(bytes >> 20) + 1);
 }
 
 /* ---- Errors -------------------------------------------------------------------------------------------------------- */
@@ -181,11 +102,9 @@ static void push_arguments(lua_State *L, const NodusScriptOptions *options)
     for (int i = 0; i < options->argument_count; i++) lua_pushstring(L, options->arguments[i]);
 }
 
-static int body(lua_State *L)
+/* What a script finds when it begins. */
+static int furnish(lua_State *L)
 {
-    Source *source = lua_touserdata(L, 1);
-    Script *script = script_of(L);
-    lua_settop(L, 0);
     lua_gc(L, LUA_GCINC, PAUSE, 0, 0);
     sandbox_open(L);
     lua_newtable(L);
@@ -195,12 +114,20 @@ static int body(lua_State *L)
     value_open(L);
     run_open(L);
     library_open(L);
+    return 0;
+}
+
+static int body(lua_State *L)
+{
+    Source *source = lua_touserdata(L, 1);
+    Script *script = script_of(L);
+    lua_settop(L, 0);
     skip_shebang(source);
     lua_pushfstring(L, "@%s", source->name);
     if (luaL_loadbufferx(L, source->text, source->length, lua_tostring(L, -1), "t")) return lua_error(L);
     source->loaded = true;
     push_arguments(L, script->options);
-    lua_sethook(L, hook, LUA_MASKCOUNT, STEPS_BETWEEN_LOOKS);
+    script_watch(L);
     lua_call(L, script->options->argument_count, 0);
     return 0;
 }
@@ -222,44 +149,78 @@ static NodusStatus take_error(lua_State *L)
     return nodus_error(NODUS_ERROR_INPUT, "%s", lua_tostring(L, -1));
 }
 
-static NodusOutcome run(Script *script, lua_State *L, Source *source, NodusStatus *error)
+static NodusOutcome run(Script *script, Source *source, NodusStatus *error)
 {
+    lua_State *L = script->L;
     lua_pushcfunction(L, body);
     lua_pushlightuserdata(L, source);
     script->since = script_clock();
-    if (!lua_pcall(L, 1, 0, 0)) return NODUS_SUCCESS;
-    const NodusErrorKind kind = script->cancelled ? NODUS_ERROR_CANCELLED : NODUS_ERROR_INPUT;
-    *error = script->exceeded ? nodus_error(kind, "%s: %s", source->name, script->exceeded) : take_error(L);
+    const bool good = !lua_pcall(L, 1, 0, 0);
+    if (!good) *error = take_error(L); /* whose __tostring is the script's too: still watched */
+    script->spent += script_clock() - script->since;
+    lua_sethook(L, NULL, 0, 0);
+    if (good) return NODUS_SUCCESS;
+    if (script->exceeded) {
+        nodus_error_free(*error);
+        *error = nodus_error(script->cancelled ? NODUS_ERROR_CANCELLED : NODUS_ERROR_INPUT, "%s: %s", source->name, script->exceeded);
+    }
+    lua_settop(L, 0);
     if (script->cancelled) return NODUS_CANCELLED;
     return source->loaded ? NODUS_FAILED : NODUS_REFUSED;
+}
+
+static NodusStatus open_state(Script *script)
+{
+    lua_State *L = script->L = lua_newstate(script_allocate, script);
+    if (!L) return nodus_error(NODUS_ERROR_MEMORY, "no memory for a Lua state");
+    *(Script **)lua_getextraspace(L) = script;
+    script->since = script_clock();
+    lua_pushcfunction(L, furnish);
+    return lua_pcall(L, 0, 0, 0) ? take_error(L) : NULL;
+}
+
+NodusStatus nodus_script_open(NodusEngine *engine, const NodusScriptOptions *options, NodusScript **out)
+{
+    *out = NULL;
+    if (!options || options->struct_size < sizeof *options)
+        return nodus_error(NODUS_ERROR_INPUT,
+                           "NodusScriptOptions: set struct_size to sizeof(NodusScriptOptions) of this version of nodus.h");
+    Script *script = calloc(1, sizeof *script);
+    if (!script) return nodus_error(NODUS_ERROR_MEMORY, "no memory for a Lua state");
+    script->engine = engine;
+    script->options = options;
+    script->limit = options->memory ? options->memory : DEFAULT_MEMORY;
+    script->most_steps = options->instructions ? options->instructions : DEFAULT_INSTRUCTIONS;
+    script->seconds = options->seconds > 0 ? options->seconds : DEFAULT_SECONDS;
+    NodusStatus status = nodus_math_new(engine, &script->math);
+    if (!status) status = open_state(script);
+    if (status) nodus_script_close(script);
+    else *out = script;
+    return status;
+}
+
+NodusOutcome nodus_script_do(NodusScript *script, const char *source, size_t length, NodusStatus *error)
+{
+    const char *name = script->options->name;
+    Source text = {.text = source, .length = length, .name = name ? name : "script"};
+    *error = NULL;
+    return run(script, &text, error);
+}
+
+void nodus_script_close(NodusScript *script)
+{
+    if (!script) return;
+    if (script->L) lua_close(script->L);
+    if (script->math) nodus_math_free(script->math);
+    free(script);
 }
 
 NodusOutcome nodus_script_run(NodusEngine *engine, const char *source, size_t length, const NodusScriptOptions *options,
                               NodusStatus *error)
 {
-    *error = NULL;
-    if (!options || options->struct_size < sizeof *options) {
-        *error = nodus_error(NODUS_ERROR_INPUT,
-                             "NodusScriptOptions: set struct_size to sizeof(NodusScriptOptions) of this version of nodus.h");
-        return NODUS_REFUSED;
-    }
-    Script script = {.engine = engine,
-                     .options = options,
-                     .limit = options->memory ? options->memory : DEFAULT_MEMORY,
-                     .most_steps = options->instructions ? options->instructions : DEFAULT_INSTRUCTIONS,
-                     .seconds = options->seconds > 0 ? options->seconds : DEFAULT_SECONDS};
-    Source text = {.text = source, .length = length, .name = options->name ? options->name : "script"};
-    if ((*error = nodus_math_new(engine, &script.math))) return NODUS_FAILED;
-    lua_State *L = lua_newstate(allocate, &script);
-    NodusOutcome outcome = NODUS_FAILED;
-    if (L) {
-        *(Script **)lua_getextraspace(L) = &script;
-        outcome = run(&script, L, &text, error);
-        lua_sethook(L, NULL, 0, 0);
-        lua_close(L);
-    } else {
-        *error = nodus_error(NODUS_ERROR_MEMORY, "no memory for a Lua state");
-    }
-    nodus_math_free(script.math);
+    NodusScript *script;
+    if ((*error = nodus_script_open(engine, options, &script))) return script ? NODUS_FAILED : NODUS_REFUSED;
+    const NodusOutcome outcome = nodus_script_do(script, source, length, error);
+    nodus_script_close(script);
     return outcome;
 }

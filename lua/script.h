@@ -8,7 +8,9 @@
 #include <lua.h>
 #include <nodus/nodus.h>
 
-typedef struct Script {
+/* The struct behind NodusScript. */
+typedef struct NodusScript {
+    lua_State *L;
     NodusEngine *engine;
     const NodusScriptOptions *options;
     NodusMath *math;
@@ -23,6 +25,9 @@ typedef struct Script {
 
 Script *script_of(lua_State *L);
 double script_clock(void);
+/* Lua's allocator (`user`: the script), and the look at the limits every few hundred instructions from now on. */
+void *script_allocate(void *user, void *old, size_t old_size, size_t size);
+void script_watch(lua_State *L);
 /* Ends the script if a limit is reached; `bytes` of work are charged besides. */
 void script_charge(lua_State *L, uint64_t bytes);
 /* Raises the error, at the script's line; consumes it. NULL does nothing. */

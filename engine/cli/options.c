@@ -113,6 +113,10 @@ const OptionRow option_rows[] = {
 
     {"plugin", 0, "FILE.so", ENGINE, KIND_LIST, FIELD(plugin), .group = MACHINE,
      .help = "load this plug-in, besides those in plugins/ of the base directory; may be given again"},
+    SWITCH("no-plugins", 0, ENGINE, no_plugins, MACHINE, "leave the plug-ins of the base directory alone"),
+    SWITCH("isolate", 0, ENGINE, isolate, MACHINE, "run the nodes of plug-ins in processes of their own: a crash is that node's error"),
+    {"lua-nodes", 0, "DIR", ENGINE, KIND_LIST, FIELD(lua_nodes), .group = MACHINE,
+     .help = "load nodes and samplers written in Lua: the .lua files of a folder, or one file; may be given again"},
     {"timeout", 0, "SECONDS", PLUGIN, KIND_NUMBER, FIELD(timeout), .min = 0.001, .max = 1e6, .group = WORK,
      .help = "a plug-in that takes longer to load hangs (default 20)"},
     {"output", 'o', "DIR", PLUGIN, KIND_TEXT, FIELD(output), .group = WORK, .help = "new: where the project goes (default: a folder NAME)"},
@@ -367,6 +371,7 @@ void options_free(Options *options)
     free(options->sweep.item);
     free(options->lora.item);
     free(options->plugin.item);
+    free(options->lua_nodes.item);
     free(options->only.item);
     free(options->dump.item);
     *options = (Options){0};

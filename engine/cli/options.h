@@ -36,9 +36,9 @@ typedef struct Options {
     double cfg, denoise;
     bool cfg_given, denoise_given, size_given;
     /* a run */
-    TextList set, only, dump, sweep, force, lora, plugin;
+    TextList set, only, dump, sweep, force, lora, plugin, lua_nodes;
     const char *script, *events, *noise_compat, *previews;
-    bool fill_defaults, seed_given, seed_random, strict, no_cache, no_disk_cache, disable_metadata, png_fast, print_passes;
+    bool fill_defaults, seed_given, seed_random, strict, no_cache, no_disk_cache, disable_metadata, png_fast, print_passes, no_plugins, isolate;
     uint64_t seed;
     double timeout;
     /* the machine */

@@ -62,6 +62,8 @@ static int choose_folders(Session *session)
     if (options->base && !is_folder(options->base)) return refuse("--base-directory %s: there is no such folder", options->base);
     for (int i = 0; i < options->plugin.count; i++)
         if (access(options->plugin.item[i], R_OK)) return refuse("--plugin %s: %s", options->plugin.item[i], strerror(errno));
+    for (int i = 0; i < options->lua_nodes.count; i++)
+        if (access(options->lua_nodes.item[i], R_OK)) return refuse("--lua-nodes %s: %s", options->lua_nodes.item[i], strerror(errno));
     if (options->models && !is_folder(options->models)) return refuse("--models %s: there is no such folder", options->models);
     return EXIT_GOOD;
 }
@@ -119,6 +121,10 @@ static int open_engine(Session *session)
         .plugins = options->plugin.item,
         .plugin_count = options->plugin.count,
         .plugin_program = PROGRAM,
+        .no_plugins = options->no_plugins,
+        .isolate = options->isolate,
+        .lua_nodes = options->lua_nodes.item,
+        .lua_node_count = options->lua_nodes.count,
         .print_pass = options->print_passes ? print_pass : NULL,
     };
     interrupt_block();

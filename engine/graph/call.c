@@ -34,6 +34,11 @@ void call_close(NodusCall *call)
     expand_free(call->expanded);
 }
 
+const void *nodus_call_data(NodusCall *call)
+{
+    return call->node->def->data;
+}
+
 void *nodus_alloc(NodusCall *call, size_t bytes)
 {
     if (!call->arena && !(call->arena = arena_new())) return NULL;

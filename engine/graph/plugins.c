@@ -106,7 +106,7 @@ NodusStatus plugins_open(const NodusEngineOptions *options, const Folders *folde
 {
     Plugins *plugins = *out = memory_alloc(sizeof *plugins);
     if (!plugins) return status_memory();
-    NODUS_TRY(load_folder(plugins, options, registry, folders_plugins(folders)));
+    if (!options->no_plugins) NODUS_TRY(load_folder(plugins, options, registry, folders_plugins(folders)));
     for (int i = 0; i < options->plugin_count; i++) NODUS_TRY(load(plugins, options, registry, options->plugins[i]));
     return NULL;
 }

@@ -49,6 +49,7 @@ typedef struct NodusSamplerDef {
     uint32_t struct_size, flags;
     const char *name;
     NodusSampler *run;
+    const void *data; /* what `run` gets as `options` where the node that samples has none of its own; for languages */
 } NodusSamplerDef;
 
 /* What a scheduler may know of the model: its table of sigmas and the map between sigma and (fractional) timestep. */

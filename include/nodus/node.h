@@ -226,6 +226,8 @@ typedef struct NodusNode {
     NodusStatus (*infer)(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out);
     /* What the function will need, as far as facts tell; fields that are not known stay 0. NULL: no more than its values. */
     NodusStatus (*cost)(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out);
+    /* For tables that a program makes (nodes in another language): what nodus_call_data gives the functions above. */
+    const void *data;
 } NodusNode;
 
 /* NODUS_NODE(name, title, category, Args, inputs array, outputs array): the fixed part of a node's table. */
@@ -278,6 +280,8 @@ NODUS_API void nodus_keep_local(NodusCall *call);
 NODUS_API void nodus_parallel(NodusCall *call, int64_t parts, void (*body)(void *state, int64_t part), void *state);
 /* The device and scratch list for eager math. */
 NODUS_API NodusMath *nodus_math(NodusCall *call);
+/* `data` of the table of the node that is called. */
+NODUS_API const void *nodus_call_data(NodusCall *call);
 /* Zeroed memory that lives until the call returns; NULL when out of memory. */
 NODUS_API void *nodus_alloc(NodusCall *call, size_t bytes);
 /* An error that blames an input, by name. */

@@ -49,6 +49,11 @@ typedef struct NodusEngineOptions {
     const char *const *plugins;
     int plugin_count;
     const char *plugin_program; /* the nodus program: it tries each plug-in once in a process of its own; NULL: they are not tried */
+    bool no_plugins;            /* leave alone what lies in base_directory/plugins */
+    bool isolate;               /* nodes of plug-ins run in processes of their own (needs plugin_program): a crash is that node's error */
+    /* Nodes and samplers written in Lua (docs/lua.md): .lua files, or folders of them. One that is no good is told to `warn`. */
+    const char *const *lua_nodes;
+    int lua_node_count;
 } NodusEngineOptions;
 
 NODUS_API NodusStatus nodus_engine_new(const NodusEngineOptions *options, NodusEngine **out);
@@ -255,6 +260,13 @@ typedef struct NodusScriptOptions {
  * NODUS_CANCELLED. *error is NULL on success. */
 NODUS_API NodusOutcome nodus_script_run(NodusEngine *engine, const char *source, size_t length, const NodusScriptOptions *options,
                                         NodusStatus *error);
+
+/* The same in pieces, for a console: what one piece defines, the next one sees; limits hold for all of them together. `options` must live
+ * as long as the script. One thread at a time. */
+typedef struct NodusScript NodusScript;
+NODUS_API NodusStatus nodus_script_open(NodusEngine *engine, const NodusScriptOptions *options, NodusScript **out);
+NODUS_API NodusOutcome nodus_script_do(NodusScript *script, const char *source, size_t length, NodusStatus *error);
+NODUS_API void nodus_script_close(NodusScript *script); /* NULL is allowed */
 
 #ifdef __cplusplus
 }

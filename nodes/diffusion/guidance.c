@@ -292,7 +292,7 @@ static NodusStatus guide_sample(Guide *guide, NodusTensor **out, NodusTensor **d
     };
     NodusTensor *x, *end, *picture;
     NODUS_TRY(guide_prepare(guide, &x));
-    NODUS_TRY(request->sampler->run(&sampling, request->options, x, &end));
+    NODUS_TRY(request->sampler->run(&sampling, request->options ? request->options : request->sampler->data, x, &end));
     NODUS_TRY(model_sampling_end(&model->sampling, guide->math, end, request->sigmas[request->sigma_count - 1], &picture));
     NODUS_TRY(latent_format_out(guide->math, model->latent_scale, model->latent_format, picture, out));
     if (!denoised) return NULL;

@@ -49,13 +49,15 @@ static const Field node[] = {
     F(NodusNode, struct_size), F(NodusNode, version), F(NodusNode, flags), F(NodusNode, name), F(NodusNode, title),
     F(NodusNode, category), F(NodusNode, help), F(NodusNode, example), F(NodusNode, inputs), F(NodusNode, input_count),
     F(NodusNode, outputs), F(NodusNode, output_count), F(NodusNode, args_size), F(NodusNode, run), F(NodusNode, check),
-    F(NodusNode, fingerprint), F(NodusNode, wants), F(NodusNode, infer), F(NodusNode, cost), {0}};
+    F(NodusNode, fingerprint), F(NodusNode, wants), F(NodusNode, infer), F(NodusNode, cost),
+    F(NodusNode, data), {0}};
 static const Field sampling[] = {
     F(NodusSampling, struct_size), F(NodusSampling, math), F(NodusSampling, context), F(NodusSampling, seed),
     F(NodusSampling, sigmas), F(NodusSampling, steps), F(NodusSampling, flow), F(NodusSampling, denoise), F(NodusSampling, noise),
     F(NodusSampling, add_noise), F(NodusSampling, step_done), F(NodusSampling, percent_sigma), F(NodusSampling, draw), {0}};
 static const Field sampler[] = {
-    F(NodusSamplerDef, struct_size), F(NodusSamplerDef, flags), F(NodusSamplerDef, name), F(NodusSamplerDef, run), {0}};
+    F(NodusSamplerDef, struct_size), F(NodusSamplerDef, flags), F(NodusSamplerDef, name), F(NodusSamplerDef, run),
+    F(NodusSamplerDef, data), {0}};
 static const Field levels[] = {
     F(NodusNoiseLevels, struct_size), F(NodusNoiseLevels, table), F(NodusNoiseLevels, count), F(NodusNoiseLevels, sigma_min),
     F(NodusNoiseLevels, sigma_max), F(NodusNoiseLevels, context), F(NodusNoiseLevels, timestep), F(NodusNoiseLevels, sigma), {0}};
