@@ -125,8 +125,9 @@ docs: build ## man pages, shell completion and the pages of nodes, from their ta
 	@mkdir -p $(BUILD)/docs
 	@$(BUILD)/nodus man > $(BUILD)/docs/nodus.1
 	@for s in bash zsh fish; do $(BUILD)/nodus completion $$s > $(BUILD)/docs/nodus.$$s; done
+	@$(BUILD)/nodus nodes --luals --no-plugins > $(BUILD)/docs/nodus.d.lua
 	@docs/make_reference $(BUILD)
-	@echo "docs: $(BUILD)/docs, docs/nodes.md, docs/comfyui-nodes.md"
+	@echo "docs: $(BUILD)/docs, docs/nodes.md, docs/comfyui-nodes.md, docs/lua-library.md"
 
 install: build docs ## program, library, headers, demo model, man page, completion; DESTDIR and PREFIX are honoured
 	install -Dm755 $(BUILD)/nodus $(DESTDIR)$(PREFIX)/bin/nodus
@@ -136,6 +137,9 @@ install: build docs ## program, library, headers, demo model, man page, completi
 	install -d $(DESTDIR)$(PREFIX)/include/nodus $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	install -m644 include/nodus/*.h $(DESTDIR)$(PREFIX)/include/nodus/
 	printf 'Name: nodus\nDescription: node-graph engine for diffusion models\nVersion: 0.1.0\nRequires.private: $(LIBS)\nLibs: -L$(PREFIX)/lib -lnodus\nLibs.private: -lm -pthread\nCflags: -I$(PREFIX)/include\n' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/nodus.pc
+	install -Dm644 $(BUILD)/docs/nodus.d.lua $(DESTDIR)$(datadir)/nodus/nodus.d.lua
+	install -d $(DESTDIR)$(datadir)/nodus/lua
+	install -m644 lua/nodes/*.lua $(DESTDIR)$(datadir)/nodus/lua/
 	install -Dm644 models/checkpoints/shapes-sd1.safetensors $(DESTDIR)$(datadir)/nodus/models/checkpoints/shapes-sd1.safetensors
 	install -Dm644 $(BUILD)/docs/nodus.1 $(DESTDIR)$(datadir)/man/man1/nodus.1
 	install -Dm644 $(BUILD)/docs/nodus.bash $(DESTDIR)$(datadir)/bash-completion/completions/nodus

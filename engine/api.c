@@ -8,6 +8,8 @@
 #include "engine/formats/json.h"
 #include "engine/formats/metadata.h"
 #include "engine/graph/engine.h"
+#include "engine/graph/given.h"
+#include "engine/graph/isolate.h"
 #include "engine/graph/object_info.h"
 #include "engine/graph/plugin_probe.h"
 #include "engine/graph/plugins.h"
@@ -16,7 +18,10 @@
 #include "engine/graph/why.h"
 #include "engine/graph/ui.h"
 #include "engine/tensor/budget.h"
+#include "lua/define.h"
+#include "nodes/objects.h"
 #include "nodes/register.h"
+#include "nodes/values.h"
 #include <nodus/nodus.h>
 #define PCRE2_CODE_UNIT_WIDTH 32
 #include <pcre2.h>
@@ -37,6 +42,8 @@ static NodusStatus register_known(Registry *registry)
     return NULL;
 }
 
+static const PluginLanguage lua = {".lua", define_open, define_close};
+
 static NodusStatus register_builtins(Registry *registry, void *user)
 {
     (void)user;
@@ -46,6 +53,8 @@ static NodusStatus register_builtins(Registry *registry, void *user)
         NODUS_TRY(registry_add_sampler(registry, sampler));
     for (const NodusSchedulerDef *scheduler = builtin_schedulers(); scheduler->name; scheduler++)
         NODUS_TRY(registry_add_scheduler(registry, scheduler));
+    for (const NodusPatchClass *const *patch = builtin_patches; *patch; patch++) NODUS_TRY(registry_add_patch(registry, *patch));
+    registry_use_language(registry, &lua);
     return register_known(registry);
 }
 
@@ -96,6 +105,11 @@ NodusStatus nodus_plugin_report(const char *file, char **report, bool *good)
     *good = !faults_any(&plugin->faults);
     plugin_report(plugin, &text);
     return text_take(&text, report);
+}
+
+NodusStatus nodus_plugin_host(int socket, const char *file)
+{
+    return isolate_host(socket, file, register_builtins);
 }
 
 /* ---- Tables -------------------------------------------------------------------------------------------------------- */
@@ -233,12 +247,44 @@ void nodus_run_cancel(NodusRun *run)
 
 uint64_t nodus_run_next_event_id(const NodusRun *run)
 {
-    return run->events.next;
+    return event_next(&run->events);
 }
 
 void nodus_run_free(NodusRun *run)
 {
     run_free(run);
+}
+
+/* ---- Values of the host ---------------------------------------------------------------------------------------------- */
+
+static NodusStatus make_latent(const NodusTensor *samples, const NodusTensor *mask, NodusValue **out)
+{
+    Latent *latent = memory_alloc(sizeof *latent);
+    if (!latent) return status_memory();
+    *latent = (Latent){.samples = nodus_tensor_ref(samples), .noise_mask = mask ? nodus_tensor_ref(mask) : NULL,
+                       .batch = nodus_tensor_dim(samples, 0)};
+    return value_payload(&type_latent, latent, out);
+}
+
+NodusStatus nodus_value_from_tensor(NodusEngine *engine, const char *type, const NodusTensor *tensor, const NodusTensor *mask,
+                                    NodusValue **out, uint64_t identity[2])
+{
+    NODUS_TRY(given_tensor(engine, type, tensor, mask, identity));
+    if (!strcmp(type, "LATENT")) return make_latent(tensor, mask, out);
+    return value_payload(registry_type(engine->registry, type), nodus_tensor_ref(tensor), out);
+}
+
+NodusStatus nodus_value_sampler(NodusEngine *engine, const NodusSamplerDef *def, void (*release)(const void *data),
+                                NodusValue **out, uint64_t identity[2])
+{
+    SamplerObject *sampler = memory_alloc(sizeof *sampler);
+    if (!sampler) return status_memory();
+    *sampler = (SamplerObject){.def = &sampler->own, .options = sampler_usual, .own = *def};
+    NODUS_TRY(value_payload(&type_sampler, sampler, out));
+    sampler->release = release;
+    identity[0] = 0;
+    identity[1] = atomic_fetch_add(&engine->unique, 1);
+    return NULL;
 }
 
 NodusStatus nodus_engine_why(NodusEngine *engine, const char *json, size_t length, const NodusRunOptions *options, char **report,

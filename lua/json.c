@@ -1,9 +1,12 @@
 /* json.c: JSON for the library: workflows in, prompts out.
  *
  * One idea: an object is a table with its members by name and, at 1 … n, their names in order, so a workflow is written as it was
- * read; a list has the field n. Text comes from the engine, which has checked it; what is malformed is an error all the same. */
-#include "lua/script.h"
+ * read; a list has the field n, and so has an integer from 2^63 on. Text comes from the engine, which has checked it; what is
+ * malformed is an error all the same. */
+#include "lua/json.h"
 #include <ctype.h>
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +26,14 @@ static int malformed(Reader *reader)
     return script_error(reader->L, "this is no JSON that can be read");
 }
 
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
 static void skip(Reader *reader)
 {
-    while (reader->at < reader->end && strchr(" \t\r\n", *reader->at)) reader->at++;
+    while (reader->at < reader->end && is_space(*reader->at)) reader->at++;
 }
 
 static bool take(Reader *reader, char c)
@@ -87,9 +95,21 @@ static void read_escape(Reader *reader, luaL_Buffer *out)
     add_code(out, code & 0x1fffff);
 }
 
+/* Most texts are as they stand. */
+static bool read_plain_text(Reader *reader)
+{
+    const char *from = reader->at, *to = from;
+    while (to < reader->end && *to != '"' && *to != '\\') to++;
+    if (to == reader->end || *to != '"') return false;
+    lua_pushlstring(reader->L, from, (size_t)(to - from));
+    reader->at = to + 1;
+    return true;
+}
+
 static void read_text(Reader *reader)
 {
     luaL_Buffer out;
+    if (read_plain_text(reader)) return;
     luaL_buffinit(reader->L, &out);
     for (;;) {
         if (reader->at == reader->end) malformed(reader);
@@ -103,21 +123,46 @@ static void read_text(Reader *reader)
 
 /* ---- Numbers and words --------------------------------------------------------------------------------------------- */
 
-/* Integers of up to 64 bits keep them all: those from 2^63 on are the negative ones with the same bits, as Lua's own are. */
+/* An integer that Lua has only as the negative one with the same bits: a table with that as its field n. */
+static void push_unsigned(lua_State *L, unsigned long long number)
+{
+    lua_createtable(L, 0, 1);
+    lua_pushinteger(L, (lua_Integer)number);
+    lua_setfield(L, -2, "n");
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_setmetatable(L, -2);
+}
+
+static void push_integer(lua_State *L, const char *text, char **end)
+{
+    if (text[0] == '-') {
+        lua_pushinteger(L, strtoll(text, end, 10));
+        return;
+    }
+    const unsigned long long number = strtoull(text, end, 10);
+    if (number > LLONG_MAX) push_unsigned(L, number);
+    else lua_pushinteger(L, (lua_Integer)number);
+}
+
+static bool is_of_number(char c)
+{
+    return (c >= '0' && c <= '9') || c == '-' || c == '.' || c == 'e' || c == 'E' || c == '+';
+}
+
+/* Integers of up to 64 bits keep them all. */
 static void read_number(Reader *reader)
 {
     char text[64];
     size_t length = 0;
-    while (reader->at < reader->end && length < sizeof text - 1 && *reader->at && strchr("+-.eE0123456789", *reader->at))
+    while (reader->at < reader->end && length < sizeof text - 1 && is_of_number(*reader->at))
         text[length++] = *reader->at++;
     text[length] = 0;
     char *end;
-    if (length && length < 20 + (text[0] == '-') && !strpbrk(text, ".eE")) {
-        const long long number = text[0] == '-' ? strtoll(text, &end, 10) : (long long)strtoull(text, &end, 10);
-        if (!*end) {
-            lua_pushinteger(reader->L, number);
-            return;
-        }
+    if (length && length <= 20 && !strpbrk(text, ".eE")) {
+        errno = 0;
+        push_integer(reader->L, text, &end);
+        if (!*end && !errno) return;
+        lua_pop(reader->L, 1);
     }
     const double number = strtod(text, &end);
     if (!length || *end) malformed(reader);
@@ -143,7 +188,7 @@ static void read_word(Reader *reader)
 static void read_list(Reader *reader)
 {
     lua_Integer count = 0;
-    lua_newtable(reader->L);
+    lua_createtable(reader->L, 2, 1); /* most are links */
     if (!take(reader, ']')) {
         do {
             read_value(reader);
@@ -203,88 +248,23 @@ static int json_read(lua_State *L)
     return 1;
 }
 
-/* ---- Writing ------------------------------------------------------------------------------------------------------- */
+/* ---- Opening ------------------------------------------------------------------------------------------------------- */
 
-static void add_quoted(lua_State *L, luaL_Buffer *out, int index)
+/* A new metatable, which is also a field of the table below it. */
+static void push_metatable(lua_State *L, int table, const char *name)
 {
-    size_t length;
-    const char *text = lua_tolstring(L, index, &length);
-    char escaped[8];
-    luaL_addchar(out, '"');
-    for (size_t i = 0; i < length; i++) {
-        const unsigned char c = (unsigned char)text[i];
-        if (c == '"' || c == '\\') luaL_addchar(out, '\\');
-        if (c >= ' ') {
-            luaL_addchar(out, (char)c);
-        } else if (c == '\n') {
-            luaL_addstring(out, "\\n");
-        } else {
-            snprintf(escaped, sizeof escaped, "\\u%04x", c);
-            luaL_addstring(out, escaped);
-        }
-    }
-    luaL_addchar(out, '"');
-}
-
-/* The shortest text that reads back equal; never one that looks like an integer. */
-static void add_number(lua_State *L, luaL_Buffer *out, double number)
-{
-    char text[40];
-    if (number != number || number - number != 0) script_error(L, "a number that is not finite cannot be in a workflow");
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, number);
-        if (strtod(text, NULL) == number) break;
-    }
-    if (!strpbrk(text, ".e")) strcat(text, ".0");
-    luaL_addstring(out, text);
-}
-
-/* One literal; lists and objects are put together by the library. */
-static void write_value(lua_State *L, luaL_Buffer *out, int index, bool unsign)
-{
-    char text[32];
-    switch (lua_type(L, index)) {
-    case LUA_TBOOLEAN:
-        luaL_addstring(out, lua_toboolean(L, index) ? "true" : "false");
-        return;
-    case LUA_TSTRING:
-        add_quoted(L, out, index);
-        return;
-    case LUA_TNUMBER:
-        if (!lua_isinteger(L, index)) {
-            add_number(L, out, lua_tonumber(L, index));
-            return;
-        }
-        snprintf(text, sizeof text, unsign ? "%llu" : "%lld", (long long)lua_tointeger(L, index));
-        luaL_addstring(out, text);
-        return;
-    case LUA_TLIGHTUSERDATA:
-        luaL_addstring(out, "null");
-        return;
-    default:
-        script_error(L, "a %s cannot be in a workflow", luaL_typename(L, index));
-    }
-}
-
-/* json_write(value, unsigned) → text of one literal; `unsigned`: a negative integer stands for 2^64 more */
-static int json_write(lua_State *L)
-{
-    luaL_Buffer out;
-    const bool unsign = lua_toboolean(L, 2);
-    lua_settop(L, 1);
-    luaL_buffinit(L, &out);
-    write_value(L, &out, 1, unsign);
-    luaL_pushresult(&out);
-    return 1;
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, table, name);
 }
 
 void json_open(lua_State *L)
 {
-    lua_newtable(L); /* the metatable of lists, by which they are told from objects */
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -3, "list");
-    lua_pushcclosure(L, json_read, 1);
-    lua_setfield(L, -2, "json_read");
-    lua_pushcfunction(L, json_write);
-    lua_setfield(L, -2, "json_write");
+    static const luaL_Reg functions[] = {{"json_read", json_read}, {"json_write", json_write}, {"json_prompt", json_prompt}, {NULL, NULL}};
+    const int table = lua_gettop(L);
+    lua_pushlightuserdata(L, NULL);
+    lua_setfield(L, table, "null");
+    push_metatable(L, table, "list"); /* by which lists are told from objects */
+    push_metatable(L, table, "unsigned");
+    luaL_setfuncs(L, functions, 2);
 }

@@ -9,6 +9,7 @@
 
 enum { MOST_ELEMENTS = 10000000 /* that a function of `table` goes through at once */ };
 #define MOST_MATCH_STEPS 1e9
+#define MOST_COMPARED    1e11 /* bytes, where a text is sought as it stands */
 
 /* Calls the function that upvalue 1 is with all arguments. Its own complaints would name no line, for its caller is a guard: they get the
  * script's. */
@@ -26,39 +27,18 @@ static int pass_on(lua_State *L)
 
 /* ---- Strings ------------------------------------------------------------------------------------------------------- */
 
-/* How many steps a match may take at most: each repetition may try every length, at each place where the match may begin. */
-static double match_steps(size_t subject, const char *pattern, size_t length)
-{
-    const double n = (double)subject + 1;
-    double steps = length && pattern[0] == '^' ? 1 : n;
-    bool set = false;
-    for (size_t i = 0; i < length && steps <= 1e30; i++) {
-        const char c = pattern[i];
-        if (c == '%' && i + 1 < length) {
-            i++;
-            if (pattern[i] == 'b') steps *= n;
-        } else if (set) {
-            if (c == ']') set = false;
-        } else if (c == '[') {
-            set = true;
-            if (i + 1 < length && pattern[i + 1] == '^') i++;
-            if (i + 1 < length && pattern[i + 1] == ']') i++;
-        } else if (c == '*' || c == '+' || c == '-') {
-            steps *= n;
-        } else if (c == '?') {
-            steps *= 2;
-        }
-    }
-    return steps;
-}
+/* Of match and gsub, find (which has a plain mode), and gmatch (which has no anchor): upvalue 2. */
+enum { MATCH, FIND, GMATCH };
 
 static int guarded_match(lua_State *L)
 {
     size_t subject, length;
     luaL_checklstring(L, 1, &subject);
     const char *pattern = luaL_checklstring(L, 2, &length);
-    const bool plain = lua_toboolean(L, lua_upvalueindex(2)) && lua_toboolean(L, 4);
-    if (!plain && match_steps(subject, pattern, length) > MOST_MATCH_STEPS)
+    const lua_Integer which = lua_tointeger(L, lua_upvalueindex(2));
+    const bool plain = which == FIND && lua_toboolean(L, 4);
+    if (plain ? (double)subject * (double)length > MOST_COMPARED
+              : pattern_steps(subject, pattern, length, which != GMATCH) > MOST_MATCH_STEPS)
         return script_error(L, "this pattern could take too long on a text of %zu bytes: use fewer repetitions (* + -)", subject);
     script_charge(L, subject);
     return pass_on(L);
@@ -190,7 +170,7 @@ static int count_garbage(lua_State *L)
     return 1;
 }
 
-static int print(lua_State *L)
+int sandbox_print(lua_State *L)
 {
     const NodusScriptOptions *options = script_of(L)->options;
     luaL_Buffer line;
@@ -236,14 +216,10 @@ static void guard_strings(lua_State *L)
     luaL_requiref(L, "string", luaopen_string, 1);
     forget(L, "dump");
     wrap(L, "rep", guarded_rep, 0);
-    static const char *const matching[] = {"match", "gmatch", "gsub"};
-    for (size_t i = 0; i < sizeof matching / sizeof *matching; i++) {
-        lua_getfield(L, -1, matching[i]);
-        lua_pushboolean(L, 0);
-        lua_pushcclosure(L, guarded_match, 2);
-        lua_setfield(L, -2, matching[i]);
-    }
-    wrap(L, "find", guarded_match, 1); /* which has a plain mode */
+    wrap(L, "match", guarded_match, MATCH);
+    wrap(L, "gsub", guarded_match, MATCH);
+    wrap(L, "find", guarded_match, FIND);
+    wrap(L, "gmatch", guarded_match, GMATCH);
     lua_pop(L, 1);
     lua_pushliteral(L, ""); /* nobody changes what all texts share */
     lua_getmetatable(L, -1);
@@ -275,7 +251,7 @@ static void guard_basics(lua_State *L)
     lua_setfield(L, -2, "collectgarbage");
     lua_pushcfunction(L, safe_xpcall);
     lua_setfield(L, -2, "xpcall");
-    lua_pushcfunction(L, print);
+    lua_pushcfunction(L, sandbox_print);
     lua_setfield(L, -2, "print");
     lua_pop(L, 1);
 }
@@ -302,4 +278,25 @@ void sandbox_open(lua_State *L)
     lua_setfield(L, -2, "wrap");
     luaL_requiref(L, "utf8", luaopen_utf8, 1);
     lua_pop(L, 2);
+}
+
+/* Modules are looked for beside the script first; so are those in C, which stay where Lua finds them. */
+static void add_folder(lua_State *L, const char *folder)
+{
+    const size_t length = strlen(folder);
+    const char *slash = length && folder[length - 1] == '/' ? "" : "/";
+    lua_getglobal(L, LUA_LOADLIBNAME);
+    lua_getfield(L, -1, "path");
+    lua_pushfstring(L, "%s%s?.lua;%s%s?/init.lua;%s", folder, slash, folder, slash, lua_tostring(L, -1));
+    lua_setfield(L, -3, "path");
+    lua_pop(L, 2);
+}
+
+void sandbox_lift(lua_State *L, const char *folder)
+{
+    luaL_openlibs(L);
+    if (folder) add_folder(L, folder);
+    settle_random(L);
+    lua_pushcfunction(L, sandbox_print);
+    lua_setglobal(L, "print");
 }

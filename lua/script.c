@@ -1,7 +1,9 @@
 /* script.c: scripts from text to end: a Lua state with its limits (limits.c), and the protected call around everything.
  *
  * One idea: a state stays open between pieces of text, so that a console sees what it defined; a script file is one piece. */
+#include "lua/runner.h"
 #include "lua/script.h"
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,9 +11,6 @@
 
 enum { LONGEST_MESSAGE = 2000 };
 enum { PAUSE = 400 /* percent: graphs live long; where memory is short, Lua collects all the same */ };
-#define DEFAULT_MEMORY       ((size_t)1 << 30)
-#define DEFAULT_INSTRUCTIONS 10000000000u
-#define DEFAULT_SECONDS      300.0
 
 Script *script_of(lua_State *L)
 {
@@ -106,7 +105,9 @@ static void push_arguments(lua_State *L, const NodusScriptOptions *options)
 static int furnish(lua_State *L)
 {
     lua_gc(L, LUA_GCINC, PAUSE, 0, 0);
-    sandbox_open(L);
+    const NodusScriptOptions *options = script_of(L)->options;
+    if (options->unsafe) sandbox_lift(L, options->folder);
+    else sandbox_open(L);
     lua_newtable(L);
     json_open(L);
     table_open(L);
@@ -114,6 +115,7 @@ static int furnish(lua_State *L)
     value_open(L);
     run_open(L);
     library_open(L);
+    if (options->console) console_open(L);
     return 0;
 }
 
@@ -124,11 +126,15 @@ static int body(lua_State *L)
     lua_settop(L, 0);
     skip_shebang(source);
     lua_pushfstring(L, "@%s", source->name);
-    if (luaL_loadbufferx(L, source->text, source->length, lua_tostring(L, -1), "t")) return lua_error(L);
+    const bool console = script->options->console;
+    const bool expression = console && console_expression(L, source->text, source->length, lua_tostring(L, 1));
+    if (!expression && luaL_loadbufferx(L, source->text, source->length, lua_tostring(L, 1), "t")) return lua_error(L);
     source->loaded = true;
     push_arguments(L, script->options);
     script_watch(L);
-    lua_call(L, script->options->argument_count, 0);
+    lua_call(L, script->options->argument_count, console ? LUA_MULTRET : 0);
+    for (int i = 0; i <= expression; i++) lua_remove(L, 1); /* the name, and the nil of an expression */
+    if (lua_gettop(L)) sandbox_print(L);
     return 0;
 }
 
@@ -140,7 +146,7 @@ static int message_of(lua_State *L)
     return 1;
 }
 
-static NodusStatus take_error(lua_State *L)
+NodusStatus script_take_error(lua_State *L)
 {
     lua_pushcfunction(L, message_of);
     lua_insert(L, -2);
@@ -156,7 +162,7 @@ static NodusOutcome run(Script *script, Source *source, NodusStatus *error)
     lua_pushlightuserdata(L, source);
     script->since = script_clock();
     const bool good = !lua_pcall(L, 1, 0, 0);
-    if (!good) *error = take_error(L); /* whose __tostring is the script's too: still watched */
+    if (!good) *error = script_take_error(L); /* whose __tostring is the script's too: still watched */
     script->spent += script_clock() - script->since;
     lua_sethook(L, NULL, 0, 0);
     if (good) return NODUS_SUCCESS;
@@ -176,7 +182,7 @@ static NodusStatus open_state(Script *script)
     *(Script **)lua_getextraspace(L) = script;
     script->since = script_clock();
     lua_pushcfunction(L, furnish);
-    return lua_pcall(L, 0, 0, 0) ? take_error(L) : NULL;
+    return lua_pcall(L, 0, 0, 0) ? script_take_error(L) : NULL;
 }
 
 NodusStatus nodus_script_open(NodusEngine *engine, const NodusScriptOptions *options, NodusScript **out)
@@ -189,9 +195,9 @@ NodusStatus nodus_script_open(NodusEngine *engine, const NodusScriptOptions *opt
     if (!script) return nodus_error(NODUS_ERROR_MEMORY, "no memory for a Lua state");
     script->engine = engine;
     script->options = options;
-    script->limit = options->memory ? options->memory : DEFAULT_MEMORY;
-    script->most_steps = options->instructions ? options->instructions : DEFAULT_INSTRUCTIONS;
-    script->seconds = options->seconds > 0 ? options->seconds : DEFAULT_SECONDS;
+    script->limit = options->memory ? options->memory : options->unsafe ? SIZE_MAX : SCRIPT_MEMORY;
+    script->most_steps = options->instructions ? options->instructions : options->unsafe ? UINT64_MAX : SCRIPT_INSTRUCTIONS;
+    script->seconds = options->seconds > 0 ? options->seconds : options->unsafe ? INFINITY : SCRIPT_SECONDS;
     NodusStatus status = nodus_math_new(engine, &script->math);
     if (!status) status = open_state(script);
     if (status) nodus_script_close(script);
@@ -204,12 +210,14 @@ NodusOutcome nodus_script_do(NodusScript *script, const char *source, size_t len
     const char *name = script->options->name;
     Source text = {.text = source, .length = length, .name = name ? name : "script"};
     *error = NULL;
+    if (script->options->console) script_rearm(script);
     return run(script, &text, error);
 }
 
 void nodus_script_close(NodusScript *script)
 {
     if (!script) return;
+    runner_end(&script->runners);
     if (script->L) lua_close(script->L);
     if (script->math) nodus_math_free(script->math);
     free(script);

@@ -15,6 +15,7 @@ static void set_choices(lua_State *L, const NodusInput *input)
     const char *const *names = input->as.c.names;
     if (!names) {
         value_set_text(L, "def", input->as.c.def);
+        value_set_text(L, "folder", input->as.c.folder);
         return;
     }
     value_set_text(L, "def", input->as.c.def ? input->as.c.def : names[0]);
@@ -92,7 +93,8 @@ static void push_outputs(lua_State *L, const NodusNode *node)
 {
     lua_createtable(L, (int)node->output_count, (int)node->output_count);
     for (uint32_t i = 0; i < node->output_count; i++) {
-        lua_createtable(L, 0, 3);
+        lua_createtable(L, 0, 4);
+        value_set_text(L, "tooltip", node->outputs[i].tooltip);
         value_set_text(L, "name", node->outputs[i].name ? node->outputs[i].name : node->outputs[i].type);
         value_set_text(L, "type", node->outputs[i].type);
         value_set_int(L, "slot", i);
@@ -133,6 +135,27 @@ static int table_names(lua_State *L)
     return 1;
 }
 
+/* object_info(name) → JSON text: the same with what folders and registries hold; nil where there is no such node */
+static int table_object_info(lua_State *L)
+{
+    char *json = NULL;
+    const char *name = luaL_checkstring(L, 1);
+    if (!nodus_engine_node(script_of(L)->engine, name)) return 0;
+    script_try(L, nodus_engine_nodes(script_of(L)->engine, name, &json));
+    lua_pushstring(L, json);
+    nodus_free(json);
+    return 1;
+}
+
+/* methods(value) → the functions of a tensor or value, by name; nil for anything else */
+static int table_methods(lua_State *L)
+{
+    if (!luaL_testudata(L, 1, TENSOR_TYPE) && !luaL_testudata(L, 1, VALUE_TYPE)) return 0;
+    lua_getmetatable(L, 1);
+    if (lua_getfield(L, -1, "__index") == LUA_TTABLE) return 1;
+    return lua_getupvalue(L, -1, 1) != NULL; /* of a tensor, which also takes numbers, it is a function that has the table */
+}
+
 /* line() → the line of the script that is at work, 0 where there is none */
 static int table_line(lua_State *L)
 {
@@ -157,7 +180,7 @@ static int table_fail(lua_State *L)
 void table_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"node", table_node},
+        {"node", table_node}, {"object_info", table_object_info}, {"methods", table_methods},
         {"node_names", table_names}, {"line", table_line}, {"fail", table_fail}, {"sized", table_sized}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

@@ -47,7 +47,10 @@ bool tensor_is(lua_State *L, int argument)
 int tensor_result(lua_State *L, NodusStatus status, NodusTensor *const *result)
 {
     NodusMath *math = script_of(L)->math;
-    if (!status) tensor_push(L, *result); /* where it raises, the next operation clears */
+    if (!status) {
+        script_room(L, (uint64_t)nodus_tensor_count(*result) * sizeof(float)); /* a view is charged as what it keeps alive */
+        tensor_push(L, *result); /* where either raises, the next operation clears */
+    }
     nodus_math_clear(math);
     script_try(L, status);
     return 1;
@@ -81,6 +84,14 @@ static int tensor_full(lua_State *L)
     const float value = (float)luaL_optnumber(L, 2, 0);
     const int rank = tensor_dims(L, 1, dim);
     return tensor_result(L, nodus_tensor_fill(script_of(L)->math, &out, rank, dim, value), &out);
+}
+
+/* text(line[, scale]) */
+static int tensor_letters(lua_State *L)
+{
+    NodusTensor *out = NULL;
+    const lua_Integer scale = luaL_optinteger(L, 2, 2);
+    return tensor_result(L, nodus_tensor_text(script_of(L)->math, &out, luaL_checkstring(L, 1), scale < 1 || scale > 99 ? 0 : (int)scale), &out);
 }
 
 /* The shape of nested tables, by their first elements. */
@@ -130,6 +141,7 @@ static int tensor_new(lua_State *L)
     for (int i = 0; i < rank; i++)
         if (dim[i] > MOST_NUMBERS || (count *= (size_t)dim[i]) > MOST_NUMBERS)
             return luaL_error(L, "a tensor from a table has at most %d numbers", MOST_NUMBERS);
+    script_charge(L, count * 16); /* a number of a table takes long */
     script_room(L, count * sizeof(float));
     float *data = lua_newuserdatauv(L, count * sizeof(float) + 1, 0);
     flat = (int64_t)count;
@@ -197,6 +209,7 @@ static const float *copy_numbers(lua_State *L, const NodusTensor *x)
     Script *script = script_of(L);
     const float *data = NULL;
     const size_t count = (size_t)nodus_tensor_count(x);
+    script_charge(L, count * 16); /* a number of a table takes long */
     script_room(L, count * 2 * sizeof(float)); /* mapping may copy, too */
     float *copy = lua_newuserdatauv(L, count * sizeof(float) + 1, 0);
     NodusStatus status = nodus_tensor_map_f32(script->math, x, &data);
@@ -236,7 +249,7 @@ int tensor_axis(lua_State *L, int argument, const NodusTensor *x)
     return luaL_error(L, "there is no axis %I in a tensor of %d dimensions", (LUAI_UACINT)axis, rank);
 }
 
-static int64_t place(lua_State *L, lua_Integer at, int64_t length)
+int64_t tensor_place(lua_State *L, lua_Integer at, int64_t length)
 {
     if (at > 0 && at <= length) return at - 1;
     if (at < 0 && at >= -length) return at + length;
@@ -257,7 +270,7 @@ static int tensor_slice(lua_State *L)
     const NodusTensor *x = tensor_check(L, 1);
     const int axis = tensor_axis(L, 2, x);
     const int64_t length = nodus_tensor_dim(x, axis);
-    const int64_t from = place(L, luaL_checkinteger(L, 3), length), to = place(L, luaL_optinteger(L, 4, -1), length);
+    const int64_t from = tensor_place(L, luaL_checkinteger(L, 3), length), to = tensor_place(L, luaL_optinteger(L, 4, -1), length);
     NodusTensor *out = NULL;
     if (to < from) return luaL_error(L, "the end of this slice is before its beginning");
     return tensor_result(L, copy_part(script_of(L)->math, &out, x, axis, from, to - from + 1), &out);
@@ -270,7 +283,7 @@ static int tensor_at(lua_State *L, const NodusTensor *x)
     const int rank = nodus_tensor_rank(x);
     int64_t dim[NODUS_MAX_RANK];
     NodusTensor *part = NULL, *out = NULL;
-    const int64_t at = place(L, lua_tointeger(L, 2), nodus_tensor_dim(x, 0));
+    const int64_t at = tensor_place(L, lua_tointeger(L, 2), nodus_tensor_dim(x, 0));
     NodusStatus status = copy_part(math, &part, x, 0, at, 1);
     for (int i = 1; i < rank; i++) dim[i - 1] = nodus_tensor_dim(x, i);
     if (rank == 1) {
@@ -358,6 +371,7 @@ static int tensor_save(lua_State *L)
     const NodusTensor *x = tensor_check(L, 1);
     const char *name = luaL_checkstring(L, 2), *folder = luaL_optstring(L, 3, "output");
     NodusEngine *engine = script_of(L)->engine;
+    if (!engine) return script_error(L, "a node has no files: give the tensor to an output");
     if (ends_with(name, ".png")) script_try(L, nodus_picture_save(engine, folder, name, x));
     else if (ends_with(name, ".npy")) script_try(L, nodus_array_save(engine, folder, name, x));
     else return luaL_error(L, "a tensor is saved as .png or .npy");
@@ -381,7 +395,8 @@ static int tensor_load(lua_State *L)
 void tensor_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"tensor", tensor_new}, {"full", tensor_full}, {"concat", tensor_concat}, {"load_tensor", tensor_load}, {NULL, NULL}};
+        {"tensor", tensor_new}, {"full", tensor_full}, {"text", tensor_letters}, {"concat", tensor_concat}, {"lincomb", tensor_lincomb},
+        {"load_tensor", tensor_load}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"shape", tensor_shape},     {"count", tensor_count}, {"totable", tensor_totable},
                                        {"item", tensor_item},       {"slice", tensor_slice}, {"reshape", tensor_reshape},
                                        {"permute", tensor_permute}, {"save", tensor_save},   {NULL, NULL}};
@@ -393,6 +408,10 @@ void tensor_open(lua_State *L)
     lua_newtable(L);
     luaL_setfuncs(L, methods, 0);
     luaL_setfuncs(L, tensor_math_methods, 0);
+    luaL_setfuncs(L, tensor_axes_methods, 0);
+    tensor_maps_open(L);
+    lua_getfield(L, -1, "pow");
+    lua_setfield(L, -3, "__pow");
     lua_pushcclosure(L, tensor_index, 1);
     lua_setfield(L, -2, "__index");
     lua_pushboolean(L, 0);

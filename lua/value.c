@@ -2,14 +2,35 @@
  * that knows its type, its text and, where it has one, its array. */
 #include "lua/script.h"
 
-static void push_object(lua_State *L, NodusValue *value)
+typedef struct Held {
+    NodusValue *value;
+    bool known; /* it has an identity */
+    uint64_t identity[2];
+} Held;
+
+static void push_object(lua_State *L, NodusValue *value, const uint64_t *identity)
 {
-    NodusValue **held = lua_newuserdatauv(L, sizeof *held, 0);
-    *held = nodus_value_ref(value);
+    Held *held = lua_newuserdatauv(L, sizeof *held, 0);
+    *held = (Held){.value = nodus_value_ref(value)};
+    if (identity) *held = (Held){held->value, true, {identity[0], identity[1]}};
     luaL_setmetatable(L, VALUE_TYPE);
 }
 
 void value_push(lua_State *L, NodusValue *value)
+{
+    value_push_known(L, value, NULL);
+}
+
+NodusValue *value_known(lua_State *L, int index, uint64_t identity[2])
+{
+    const Held *held = luaL_testudata(L, index, VALUE_TYPE);
+    if (!held || !held->known) return NULL;
+    identity[0] = held->identity[0];
+    identity[1] = held->identity[1];
+    return held->value;
+}
+
+void value_push_known(lua_State *L, NodusValue *value, const uint64_t *identity)
 {
     const NodusTensor *tensor = NULL;
     bool whole = false;
@@ -32,7 +53,7 @@ void value_push(lua_State *L, NodusValue *value)
     }
     if (nodus_value_kind(value) == NODUS_LINK) nodus_error_free(nodus_value_tensor(value, NULL, &tensor, &whole));
     if (tensor && whole) tensor_push(L, tensor);
-    else push_object(L, value);
+    else push_object(L, value, identity);
 }
 
 static NodusValue *check(lua_State *L)

@@ -7,6 +7,11 @@
 #include "nodes/objects.h"
 #include "nodes/sample.h"
 
+static void guider_free_own(const Guider *guider)
+{
+    if (guider->own && guider->own->free) guider->own->free(guider->self);
+}
+
 /* Payloads are const to all but who frees them. */
 static void guider_free(void *payload)
 {
@@ -14,6 +19,7 @@ static void guider_free(void *payload)
     if (guider->model) type_model.free((void *)(uintptr_t)guider->model);
     for (int i = 0; i < GUIDER_LISTS; i++)
         if (guider->list[i]) conditioning_free((void *)(uintptr_t)guider->list[i]);
+    guider_free_own(guider);
     memory_free(guider);
 }
 
@@ -30,25 +36,46 @@ static NodusStatus guider_print(const void *payload, NodusText *text)
     static const char *const names[] = {"guidance", "dual guidance", "nested dual guidance",
                                         "guidance with a perpendicular negative"};
     const Guider *guider = payload;
+    if (guider->own) return nodus_print(text, "%s for a diffusion model of %s", guider->own->name, guider->model->origin);
     return nodus_print(text, "%s of %g for a diffusion model of %s", names[guider->rule], guider->cfg, guider->model->origin);
 }
 
 const NodusType type_guider = {
     .struct_size = sizeof(NodusType), .name = "GUIDER", .free = guider_free, .account = guider_account, .print = guider_print};
 
-/* A guider of its own from one with borrowed parts. */
-static NodusStatus guiders_emit(NodusCall *call, const Guider *borrowed)
+/* A guider of its own from one with borrowed parts, but for the rule's own object, which it takes over. */
+static NodusStatus guiders_put(NodusCall *call, uint32_t slot, const Guider *borrowed)
 {
-    NODUS_TRY(values_require(call, "model", borrowed->model->weights, borrowed->model->origin, "diffusion model"));
-    Guider *guider = memory_alloc(sizeof *guider);
-    if (!guider) return status_memory();
-    *guider = (Guider){.rule = borrowed->rule, .cfg = borrowed->cfg, .second = borrowed->second};
+    NodusStatus status = values_require(call, "model", borrowed->model->weights, borrowed->model->origin, "diffusion model");
+    Guider *guider = status ? NULL : memory_alloc(sizeof *guider);
+    if (!guider) {
+        guider_free_own(borrowed);
+        return status ? status : status_memory();
+    }
+    *guider = (Guider){
+        .rule = borrowed->rule, .cfg = borrowed->cfg, .second = borrowed->second, .own = borrowed->own, .self = borrowed->self};
     bool whole = (guider->model = model_copy(borrowed->model));
     for (int i = 0; i < GUIDER_LISTS && whole; i++)
         if (borrowed->list[i]) whole = (guider->list[i] = conditioning_copy(borrowed->list[i]));
-    if (whole) return nodus_emit(call, 0, &type_guider, guider);
+    if (whole) return nodus_emit(call, slot, &type_guider, guider);
     guider_free(guider);
     return status_memory();
+}
+
+static NodusStatus guiders_emit(NodusCall *call, const Guider *borrowed)
+{
+    return guiders_put(call, 0, borrowed);
+}
+
+NodusStatus nodus_emit_guider(NodusCall *call, uint32_t slot, const NodusGuiderDef *def, void *self, const void *model,
+                              const void *const *conditioning, int count)
+{
+    Guider guider = {.rule = GUIDER_OWN, .model = model, .cfg = 1, .own = def, .self = self};
+    bool whole = model && count >= 1 && count <= GUIDER_LISTS;
+    for (int i = 0; whole && i < count; i++) whole = (guider.list[i] = conditioning[i]);
+    if (whole) return guiders_put(call, slot, &guider);
+    guider_free_own(&guider);
+    return nodus_error(NODUS_ERROR_INPUT, "a guider has a model and 1 to %d conditionings", GUIDER_LISTS);
 }
 
 typedef struct {

@@ -4,6 +4,7 @@
  * comes of it. A batch of one gives a still picture in the same format. */
 #include "engine/base/memory.h"
 #include "engine/formats/animation.h"
+#include "engine/formats/picture.h"
 #include "nodes/output_file.h"
 #include "nodes/pixels.h"
 #include <nodus/node.h>
@@ -42,7 +43,7 @@ static NodusStatus animation_prepare(NodusCall *call, const AnimationArgs *in, i
     uint8_t *bytes = nodus_alloc(call, (size_t)count);
     PictureText *texts = nodus_alloc(call, (size_t)(out->text_count + 1) * sizeof *texts);
     if (!bytes || !texts) return nodus_error(NODUS_ERROR_MEMORY, "out of memory for %d pictures", (int)dim[0]);
-    for (int64_t i = 0; i < count; i++) bytes[i] = pixels_byte(pixels[i]);
+    for (int64_t i = 0; i < count; i++) bytes[i] = picture_byte(pixels[i]);
     for (int i = 0; i < out->text_count; i++) texts[i] = (PictureText){notes[i].key, notes[i].value};
     const int milliseconds = (int)(1000.0 / in->fps);
     out->pixels = bytes;

@@ -148,7 +148,7 @@ static NodusStatus image_write(Writing *w, int64_t index, const float *pixels, u
     const size_t count = (size_t)w->width * (size_t)w->height * (size_t)w->channels;
     uint8_t *png;
     size_t size;
-    for (size_t i = 0; i < count; i++) bytes[i] = pixels_byte(pixels[i]);
+    for (size_t i = 0; i < count; i++) bytes[i] = picture_byte(pixels[i]);
     NODUS_TRY(png_encode(bytes, w->width, w->height, w->channels, w->level, nodus_option(w->call, "png_fast"), w->texts,
                          w->text_count, &png, &size));
     NodusStatus status = output_write(&w->series, index, ".png", png, size, "images");

@@ -4,6 +4,7 @@
  * (Bayer), or by what earlier pixels were wrong by (R. Floyd and L. Steinberg, "An Adaptive Algorithm for Spatial Greyscale",
  * 1976). */
 #include "engine/base/status.h"
+#include "engine/formats/picture.h"
 #include "nodes/palette.h"
 #include "nodes/pixels.h"
 #include <string.h>
@@ -116,7 +117,7 @@ static NodusStatus quantize(NodusCall *call, const void *args)
     if (!out) return status_memory();
     for (int64_t b = 0; b < to.batch; b++) {
         const float *from = pixels_of(&q.size, b);
-        for (int64_t i = 0; i < 3 * pixels; i++) q.bytes[i] = pixels_byte(from[i / 3 * q.size.channels + i % 3]);
+        for (int64_t i = 0; i < 3 * pixels; i++) q.bytes[i] = picture_byte(from[i / 3 * q.size.channels + i % 3]);
         NODUS_TRY(palette_cut(call, q.bytes, pixels, (int)in->colors, &q.palette));
         if (dither >= BAYER_2) apply_bayer(&q, 1 + dither - BAYER_2);
         if (dither == DIFFUSION) map_diffused(&q, out + b * pixels_item(&to));

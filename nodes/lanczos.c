@@ -5,6 +5,7 @@
  * out. Colours of RGBA pictures are multiplied by alpha before and divided by it after, so that what cannot be seen does not
  * bleed. */
 #include "engine/base/status.h"
+#include "engine/formats/picture.h"
 #include "nodes/resize.h"
 #include <math.h>
 
@@ -210,7 +211,7 @@ NodusStatus lanczos_resize(NodusCall *call, const Pixels *in, int64_t width, int
     const bool alpha = in->channels == 4 && (in->width != width || in->height != height);
     for (int64_t b = 0; b < in->batch; b++) {
         const float *from = pixels_of(in, b);
-        for (int64_t i = 0; i < pixels_item(in); i++) l.bytes[i] = pixels_byte(from[i]);
+        for (int64_t i = 0; i < pixels_item(in); i++) l.bytes[i] = picture_byte(from[i]);
         if (alpha) multiply_alpha(l.bytes, in->height * in->width);
         resample(call, &l, &result);
         if (alpha) divide_alpha(result, height * width);

@@ -12,6 +12,13 @@ static void objects_free(void *payload)
     memory_free(payload);
 }
 
+static void sampler_free(void *payload)
+{
+    const SamplerObject *sampler = payload;
+    if (sampler->release) sampler->release(sampler->own.data);
+    memory_free(payload);
+}
+
 static NodusStatus noise_print(const void *payload, NodusText *text)
 {
     const Noise *noise = payload;
@@ -25,7 +32,7 @@ static NodusStatus sampler_print(const void *payload, NodusText *text)
 
 const NodusType type_noise = {.struct_size = sizeof(NodusType), .name = "NOISE", .free = objects_free, .print = noise_print};
 const NodusType type_sampler = {
-    .struct_size = sizeof(NodusType), .name = "SAMPLER", .free = objects_free, .print = sampler_print};
+    .struct_size = sizeof(NodusType), .name = "SAMPLER", .free = sampler_free, .print = sampler_print};
 
 /* ---- RandomNoise, DisableNoise --------------------------------------------------------------------------------------- */
 

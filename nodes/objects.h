@@ -21,6 +21,9 @@ struct SamplerObject {
     const char *method;
     double ratio;
     int64_t steps;
+    /* Of a sampler that no table names: `def` points here, and its data is given to `release` in the end. */
+    NodusSamplerDef own;
+    void (*release)(const void *data);
 };
 
 /* A change of a latent: `apply` makes new samples of x [b, c, h, w], on the scratch list. Needs no call. */

@@ -155,12 +155,6 @@ int64_t pixels_round(double x)
     return rounded >= most ? (int64_t)most : rounded > -most ? (int64_t)rounded : -(int64_t)most;
 }
 
-uint8_t pixels_byte(float x)
-{
-    const float scaled = 255.0f * x;
-    return scaled >= 255 ? 255 : scaled > 0 ? (uint8_t)scaled : 0;
-}
-
 void pixels_colour(int64_t colour, float rgb[3])
 {
     for (int c = 0; c < 3; c++) rgb[c] = (float)((double)(colour >> (16 - 8 * c) & 255) / 255.0);

@@ -60,8 +60,6 @@ static inline const float *pixels_of(const Pixels *p, int64_t i)
 
 /* Python's round: to the nearest, half to even; values beyond an int64 are cut off. */
 int64_t pixels_round(double x);
-/* 0..1 → 0..255, cut off; what is no number becomes 0. */
-uint8_t pixels_byte(float x);
 /* Into 0..1; what is no number becomes 0. */
 static inline float pixels_clamp(float x)
 {

@@ -47,7 +47,7 @@
     NODE(fresca) NODE(cfg_zero_star) NODE(cfg_norm) NODE(mahiro) NODE(epsilon_scaling)                                            \
     NODE(perturbed_attention_guidance) NODE(perp_neg) NODE(latent_apply_operation_cfg)              /* guidance_more.c */          \
     NODE(skip_layer_guidance_dit) NODE(skip_layer_guidance_dit_simple) NODE(skip_layer_guidance_sd3)                              \
-    NODE(freeu) NODE(freeu_v2) NODE(patch_model_add_downscale)                                         /* patch_unet.c */             \
+    NODE(freeu) NODE(freeu_v2) NODE(patch_model_add_downscale)                                         /* patch_freeu.c, patch_unet.c */             \
     NODE(easy_cache) NODE(lazy_cache)                                                               /* patch_reuse.c */            \
     NODE(self_attention_guidance)                                                                   /* guidance_blur.c */          \
     NODE(unet_self_attention_multiply) NODE(unet_cross_attention_multiply)                          /* attention_nodes.c */        \
@@ -108,6 +108,9 @@ NODES(DECLARE)
 const NodusNode *const builtin_nodes[] = {NODES(ROW) NULL};
 
 const NodusType *const builtin_types[] = {&type_latent, &type_model, &type_clip, &type_vae, &type_upscale_model, &type_conditioning, &type_clip_vision, &type_clip_vision_output, &type_style_model, &type_timesteps_range, &type_noise, &type_sampler, &type_latent_operation, &type_guider, &type_flow, NULL};
+
+extern const NodusPatchClass patch_freeu;
+const NodusPatchClass *const builtin_patches[] = {&patch_freeu, NULL};
 
 const NodusSamplerDef *builtin_samplers(void)
 {

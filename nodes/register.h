@@ -7,4 +7,5 @@ extern const NodusNode *const known_nodes[];           /* not built yet: arrays 
 extern const NodusType *const builtin_types[];
 extern const NodusSamplerDef *builtin_samplers(void);   /* ends with a NULL name */
 extern const NodusSchedulerDef *builtin_schedulers(void);
+extern const NodusPatchClass *const builtin_patches[]; /* those that are made by the public door (nodus/patch.h) */
 #endif

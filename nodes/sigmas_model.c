@@ -52,6 +52,7 @@ static NodusStatus sigmas_basic(NodusCall *call, const void *args)
     if (!list) return status_memory();
     const int count = scheduler->run(&levels, (int)whole, list, capacity), wanted = (int)in->steps + 1;
     const int first = count > wanted ? count - wanted : 0;
+    NODUS_TRY(schedule_check(scheduler, list, count, capacity));
     return sigmas_emit(call, 0, "scheduler", list + first, count - first);
 }
 

@@ -18,6 +18,16 @@ static NodusStatus examples_link(const Lab *lab, const char *file, const char *n
     return symlink(from, lab_path(lab, name)) ? nodus_error(NODUS_ERROR_FILE, "no link to %s", from) : NULL;
 }
 
+NodusStatus examples_models(const char *models)
+{
+    char folder[512];
+    snprintf(folder, sizeof folder, "%s/upscale_models", models);
+    NODUS_TRY(file_make_folders(folder));
+    NODUS_TRY(support_families(models));
+    snprintf(folder, sizeof folder, "%s/upscale_models/small-x4.safetensors", models);
+    return support_upscaler(folder, false, 1);
+}
+
 NodusStatus examples_open(Lab *lab, const NodusNode *const *nodes)
 {
     static const struct { const char *file, *name; } links[] = {
@@ -29,7 +39,5 @@ NodusStatus examples_open(Lab *lab, const NodusNode *const *nodes)
     };
     NODUS_TRY(lab_open(lab, nodes));
     for (size_t i = 0; i < sizeof links / sizeof *links; i++) NODUS_TRY(examples_link(lab, links[i].file, links[i].name));
-    NODUS_TRY(support_families(lab_path(lab, "models")));
-    NODUS_TRY(file_make_folders(lab_path(lab, "models/upscale_models")));
-    return support_upscaler(lab_path(lab, "models/upscale_models/small-x4.safetensors"), false, 1);
+    return examples_models(lab_path(lab, "models"));
 }

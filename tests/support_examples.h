@@ -4,6 +4,9 @@
 #define TESTS_SUPPORT_EXAMPLES_H
 #include "tests/support_lab.h"
 
-/* `nodes`: as for lab_open. Tests run in the repository's root. */
+/* Tests run in the repository's root. */
+/* Fills a models folder that has the demo model. */
+NodusStatus examples_models(const char *models);
+/* `nodes`: as for lab_open. */
 NodusStatus examples_open(Lab *lab, const NodusNode *const *nodes);
 #endif

@@ -14,6 +14,7 @@ static NodusStatus fill(Registry *registry, void *user)
     for (const NodusNode *const *node = builtin_nodes; *node; node++) NODUS_TRY(registry_add_node(registry, *node));
     for (const NodusNode *const *node = user; node && *node; node++) NODUS_TRY(registry_add_node(registry, *node));
     for (const NodusSamplerDef *def = builtin_samplers(); def->name; def++) NODUS_TRY(registry_add_sampler(registry, def));
+    for (const NodusPatchClass *const *patch = builtin_patches; *patch; patch++) NODUS_TRY(registry_add_patch(registry, *patch));
     for (const NodusSchedulerDef *def = builtin_schedulers(); def->name; def++) NODUS_TRY(registry_add_scheduler(registry, def));
     return NULL;
 }

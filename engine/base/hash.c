@@ -4,12 +4,14 @@
  * public functions say what a value is; they share one frame. */
 #include "engine/base/hash.h"
 #include "engine/base/memory.h"
+#include "engine/base/text.h"
 #include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
 
 struct NodusHash {
     XXH3_state_t *state;
+    Text *listener; /* gets a copy of all that goes in; usually NULL */
 };
 
 NodusHash *hash_new(void)
@@ -53,15 +55,26 @@ void hash_hex(Hash128 hash, char out[33])
     snprintf(out, 33, "%016llx%016llx", (unsigned long long)hash.high, (unsigned long long)hash.low);
 }
 
+void hash_listen(NodusHash *hash, Text *listener)
+{
+    hash->listener = listener;
+}
+
+void hash_again(NodusHash *hash, const void *data, size_t size)
+{
+    if (size) XXH3_128bits_update(hash->state, data, size);
+    if (size && hash->listener) text_add_n(hash->listener, data, size);
+}
+
 static void hash_frame(NodusHash *hash, uint64_t length)
 {
-    XXH3_128bits_update(hash->state, &length, sizeof length);
+    hash_again(hash, &length, sizeof length);
 }
 
 void nodus_hash_bytes(NodusHash *hash, const void *data, size_t size)
 {
     hash_frame(hash, size);
-    if (size) XXH3_128bits_update(hash->state, data, size);
+    hash_again(hash, data, size);
 }
 
 void nodus_hash_text(NodusHash *hash, const char *text)

@@ -12,8 +12,10 @@ struct NodusError {
     NodusErrorKind kind;
     char *message; /* the text below, or a longer one of its own after a prefix */
     char *input;   /* NULL, or a text of its own */
+    uint64_t mark; /* MARK while it lives; behind what an allocator overwrites in freed memory */
     char text[];
 };
+#define MARK 0x6e6f647573657272u
 
 static const struct NodusError out_of_memory = {
     NODUS_ERROR_MEMORY, (char[]){"out of memory: close other programs, or choose a smaller size or batch"}, NULL};
@@ -38,7 +40,7 @@ NodusStatus status_v(NodusErrorKind kind, const char *input, const char *format,
     if (length < 0) return status_memory();
     NodusStatus status = malloc(sizeof *status + (size_t)length + 1);
     if (!status) return status_memory();
-    *status = (struct NodusError){.kind = kind, .message = status->text};
+    *status = (struct NodusError){.kind = kind, .message = status->text, .mark = MARK};
     vsnprintf(status->text, (size_t)length + 1, format, args);
     make_printable(status->text);
     return status_blame(status, input);
@@ -106,5 +108,12 @@ void nodus_error_free(NodusStatus status)
     if (!status || status == status_memory()) return;
     if (status->message != status->text) free(status->message);
     free(status->input);
+    *(volatile uint64_t *)&status->mark = 0;
     free(status);
+}
+
+NodusStatus status_from(const char *who, NodusStatus status)
+{
+    if (!status || status == status_memory() || status->mark == MARK) return status;
+    return nodus_error(NODUS_ERROR_INTERNAL, "%s failed with an error that is none: nodus_error makes one, and who returns it does not free it", who);
 }

@@ -10,6 +10,7 @@ int command_why(const Options *options);
 int command_nodes(const Options *options);
 int command_convert(const Options *options);
 int command_inspect(const Options *options);
+int command_repl(const Options *options);
 int command_watch(const Options *options);
 int command_plugin(const Options *options);
 int command_bench(const Options *options);

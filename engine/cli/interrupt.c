@@ -8,17 +8,21 @@
 #include <unistd.h>
 
 static _Atomic(NodusRun *) watched;
-static volatile sig_atomic_t came;
+static volatile sig_atomic_t came, waiting;
 
 static void handle(int signal_number)
 {
     static const char message[] = "\ncancelling; once more ends it at once\n";
+    if (waiting) {
+        came = signal_number;
+        return;
+    }
     if (came) {
         signal(signal_number, SIG_DFL);
         raise(signal_number);
         return;
     }
-    came = 1;
+    came = signal_number;
     NodusRun *run = atomic_load(&watched);
     if (run) nodus_run_cancel(run);
     if (write(STDERR_FILENO, message, strlen(message)) < 0) return;
@@ -57,4 +61,16 @@ void interrupt_watch(NodusRun *run)
 bool interrupt_came(void)
 {
     return came;
+}
+
+int interrupt_take(void)
+{
+    const int signal_number = came;
+    came = 0;
+    return signal_number;
+}
+
+void interrupt_wait(bool at_prompt)
+{
+    waiting = at_prompt;
 }

@@ -11,4 +11,8 @@ void interrupt_allow(void);
 /* The run that a signal cancels from now on; NULL: none. A signal that came before counts. */
 void interrupt_watch(NodusRun *run);
 bool interrupt_came(void);
+/* The signal that came, 0 for none; what comes next is a first one again. For a console, between pieces. */
+int interrupt_take(void);
+/* At a prompt a signal is only noted, as often as it comes. */
+void interrupt_wait(bool at_prompt);
 #endif

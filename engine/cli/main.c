@@ -4,6 +4,7 @@
  * they mistyped it. */
 #include "engine/cli/commands.h"
 #include "engine/cli/help.h"
+#include "engine/cli/repl_line.h"
 #include "engine/cli/say.h"
 #include "engine/cli/session.h"
 #include <malloc.h>
@@ -43,11 +44,13 @@ const Command commands[] = {
      .about = "For each node that is needed: its result is in memory, on disk, or has to be made, and why: what changed since the\n"
               "last run of this workflow. Nothing runs.",
      .examples = "nodus why workflow.json\nnodus why workflow.json --set 5.cfg=6.5\nnodus why workflow.json --json"},
-    {"convert", "WORKFLOW [options]", "a workflow of the editor as a prompt (API format)", CONVERT, command_convert,
+    {"convert", "WORKFLOW [options]", "a workflow of the editor as a prompt (API format), or as a Lua script", CONVERT, command_convert,
      .about = "Turns a workflow as ComfyUI's editor saves it, or one embedded in a PNG or WebP picture, into the API format: what\n"
-              "runs, one entry a node. Values are written as they are stored. What is left out is told on standard error.",
+              "runs, one entry a node. Values are written as they are stored. What is left out is told on standard error.\n"
+              "--lua: a Lua script (docs/lua.md) that makes the same workflow; it leaves out values that are defaults.",
      .examples = "nodus convert workflow.json -o api.json\nnodus convert picture.png > api.json\n"
-                 "nodus convert api.json --fill-defaults -o complete.json"},
+                 "nodus convert api.json --fill-defaults -o complete.json\n"
+                 "nodus convert workflow.json --lua -o study.lua && nodus run study.lua"},
     {"inspect", "FILE [options]", "what a picture or model file holds", INSPECT, command_inspect,
      .about = "Shows what a picture was made of (models, seed, steps, texts), or which tensors a .safetensors or .latent file\n"
               "holds. Only headers are read.",
@@ -56,7 +59,15 @@ const Command commands[] = {
     {"nodes", "[NAME] [options]", "the nodes that workflows can use", NODES, command_nodes,
      .about = "Lists the nodes of this build, or shows one with its inputs, outputs and help. --json: the shape of ComfyUI's\n"
               "/object_info. Nodes that are known but not built yet convert and cannot run; --all lists them too.",
-     .examples = "nodus nodes\nnodus nodes KSampler\nnodus nodes --all\nnodus nodes --json > object_info.json"},
+     .examples = "nodus nodes\nnodus nodes KSampler\nnodus nodes --all\nnodus nodes --json > object_info.json\n"
+                 "nodus nodes --luals > nodus.d.lua"},
+    {"repl", "[options]", "Lua, line by line", REPL, command_repl,
+     .about = "A console for Lua on an engine: n is the library, help() and help(n.KSampler) tell more. Values of expressions are\n"
+              "shown; what is not whole goes on in the next line. Tab completes names of nodes, inputs and choices; Ctrl-C ends\n"
+              "what runs, Ctrl-D the console. From a pipe it reads without a prompt. It is as safe as a script (docs/lua.md);\n"
+              "limits are those of each piece.",
+     .examples = "nodus repl\nnodus repl --base-directory ~/pictures --lua-nodes my-nodes\n"
+                 "echo 'n.EmptyImage{ width = 8, height = 8 }.IMAGE:value():mean()' | nodus repl"},
     {"plugin", "new NAME|check FILE.so... [options]", "make and check plug-ins in C", PLUGIN, command_plugin,
      .about = "new: writes a small project that builds a plug-in: a node, its Makefile, a workflow, a test.\n"
               "check: loads a plug-in in a process of its own and tells what it brings and what is wrong with it. Exit status 0:\n"
@@ -75,10 +86,10 @@ const Command commands[] = {
      .examples = "nodus completion bash"},
     {"man", "", "the manual page", OTHER, command_man, .hidden = true,
      .about = "Prints the manual page as roff.", .examples = "nodus man | man -l -"},
-    {"reference", "nodes|comfyui", "the pages about nodes", OTHER, command_reference, .hidden = true,
-     .about = "Prints docs/nodes.md (all nodes of this build) or docs/comfyui-nodes.md (what it has of ComfyUI's) as Markdown.",
+    {"reference", "nodes|comfyui|lua", "the pages about nodes and the Lua library", OTHER, command_reference, .hidden = true,
+     .about = "Prints docs/nodes.md (all nodes of this build), docs/comfyui-nodes.md (what it has of ComfyUI's) or\n"
+              "docs/lua-library.md (the library for scripts) as Markdown.",
      .examples = "nodus reference nodes > docs/nodes.md"},
-    {"repl", "", "Lua, line by line", OTHER, .about = "step 4"},
     {"profile", "", "where the time goes", OTHER, .about = "a later step"},
     {"serve", "", "HTTP server for ComfyUI's clients", OTHER, .about = "a later step"},
     {0},
@@ -131,7 +142,7 @@ static int show_version(void)
     int code = session_open(&session, &options);
     if (code) return code;
     NodusStatus status = nodus_engine_describe(session.engine, &text);
-    if (!status) fputs(text, stdout);
+    if (!status) printf("%sline editing of nodus repl: %s\n", text, repl_line_library());
     nodus_free(text);
     session_close(&session);
     return status ? refuse_status(status) : EXIT_GOOD;
@@ -156,12 +167,13 @@ static int run_command(const Command *command, int count, char **arguments)
     return code;
 }
 
-/* Blocks of 256 KiB and more are given back to the system when they are freed: weights, arenas and pictures come and go in all
- * sizes, and a heap of them would keep holes (glibc's own threshold rises to 32 MB as such blocks are freed). */
+/* Blocks of 4 MiB and more are given back to the system when they are freed: weights, arenas and pictures come and go in all sizes, and a
+ * heap of them would keep holes (glibc's own threshold rises to 32 MB as such blocks are freed). Smaller ones are used again: for the
+ * tensors of eager math, new pages would cost ten times what the arithmetic does. */
 static void settle_memory(void)
 {
-    mallopt(M_MMAP_THRESHOLD, 256 << 10);
-    mallopt(M_TRIM_THRESHOLD, 8 << 20);
+    mallopt(M_MMAP_THRESHOLD, 4 << 20);
+    mallopt(M_TRIM_THRESHOLD, 16 << 20);
 }
 
 int main(int argc, char **argv)

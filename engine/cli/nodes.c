@@ -3,6 +3,7 @@
 #include "engine/cli/commands.h"
 #include "engine/cli/report.h"
 #include "engine/cli/say.h"
+#include "engine/cli/script.h"
 #include "engine/cli/session.h"
 #include <math.h>
 #include <stdlib.h>
@@ -186,10 +187,11 @@ static int show_nodes(const Options *options, NodusEngine *engine)
 int command_nodes(const Options *options)
 {
     Session session;
+    if (options->luals && options->words.count) return refuse("--luals is of all nodes");
     if (options->words.count > 1) return refuse("nodus nodes takes the name of one node, or none");
     int code = session_open(&session, options);
     if (code) return code;
-    code = show_nodes(options, session.engine);
+    code = options->luals ? script_print(session.engine, "require('nodus.luals').text()") : show_nodes(options, session.engine);
     session_close(&session);
     return code;
 }

@@ -27,6 +27,7 @@ enum { SMALLEST_SIDE = 16, LARGEST_SIDE = 16384, SIDE_STEP = 8, LEAST_MEMORY = 6
 #define MACHINE  "The machine"
 #define FOLDERS  "Folders"
 #define SHOWN    "What is shown"
+#define SCRIPT   "Lua"
 
 // clang-format off
 const OptionRow option_rows[] = {
@@ -72,26 +73,26 @@ const OptionRow option_rows[] = {
     {"script", 0, "STEPS.json", RUN, KIND_TEXT, FIELD(script), .group = WORKFLOW,
      .help = "steps instead of workflows: {\"steps\": [{\"run\": \"A.json\"}, {\"copy\": [\"from.png\", \"in.png\"]}, "
              "{\"remove\": \"in.png\"}]}"},
-    SWITCH("strict", 0, MAKE | RUN | CHECK | WHY, strict, WORKFLOW,
+    SWITCH("strict", 0, RUNNING | CHECK | WHY, strict, WORKFLOW,
            "refuse what is only tolerated: numbers as texts, outputs that cannot run"),
-    {"timeout", 0, "SECONDS", MAKE | RUN, KIND_NUMBER, FIELD(timeout), .min = 0.001, .max = 1e9, .group = WORKFLOW,
+    {"timeout", 0, "SECONDS", RUNNING, KIND_NUMBER, FIELD(timeout), .min = 0.001, .max = 1e9, .group = WORKFLOW,
      .help = "cancel a workflow that takes longer"},
-    SWITCH("disable-metadata", 0, MAKE | RUN, disable_metadata, WORKFLOW, "keep the workflow out of the pictures"),
-    SWITCH("png-fast", 0, MAKE | RUN, png_fast, WORKFLOW, "larger PNG files, written sooner"),
-    {"noise-compat", 0, "next", MAKE | RUN, KIND_TEXT, FIELD(noise_compat), .choices = "next", .group = WORKFLOW,
+    SWITCH("disable-metadata", 0, RUNNING, disable_metadata, WORKFLOW, "keep the workflow out of the pictures"),
+    SWITCH("png-fast", 0, RUNNING, png_fast, WORKFLOW, "larger PNG files, written sooner"),
+    {"noise-compat", 0, "next", RUNNING, KIND_TEXT, FIELD(noise_compat), .choices = "next", .group = WORKFLOW,
      .help = "noise between steps from seed + 1, as newer versions of ComfyUI draw it"},
-    SWITCH("no-cache", 0, MAKE | RUN, no_cache, WORKFLOW, "keep no result, neither in memory nor on disk"),
-    SWITCH("no-disk-cache", 0, MAKE | RUN | WHY, no_disk_cache, WORKFLOW, "keep results in memory only"),
+    SWITCH("no-cache", 0, RUNNING, no_cache, WORKFLOW, "keep no result, neither in memory nor on disk"),
+    SWITCH("no-disk-cache", 0, RUNNING | WHY, no_disk_cache, WORKFLOW, "keep results in memory only"),
     {"force", 0, "NODE", MAKE | RUN, KIND_LIST, FIELD(force), .group = WORKFLOW,
      .help = "run this node, and what follows from it, although the results are there; may be given again"},
 
-    {"threads", 0, "N", MAKE | RUN | BENCH, KIND_INT, FIELD(threads), .min = 1, .max = 1024, .group = MACHINE,
+    {"threads", 0, "N", RUNNING | BENCH, KIND_INT, FIELD(threads), .min = 1, .max = 1024, .group = MACHINE,
      .help = "threads (default: the CPUs that this process may use)"},
-    {"memory", 0, "SIZE", MAKE | RUN, KIND_MEMORY, FIELD(memory), .group = MACHINE,
+    {"memory", 0, "SIZE", RUNNING, KIND_MEMORY, FIELD(memory), .group = MACHINE,
      .help = "memory budget, such as 4G or 800M (default: what is free, less a reserve)"},
-    {"device", 0, "cpu|ref", MAKE | RUN | WHY | BENCH, KIND_TEXT, FIELD(device), .choices = "cpu|ref", .group = MACHINE,
+    {"device", 0, "cpu|ref", RUNNING | WHY | BENCH, KIND_TEXT, FIELD(device), .choices = "cpu|ref", .group = MACHINE,
      .help = "ref: the slow reference in plain C"},
-    {"precision", 0, "f32", MAKE | RUN | BENCH, KIND_TEXT, FIELD(precision), .choices = "f32", .group = MACHINE,
+    {"precision", 0, "f32", RUNNING | BENCH, KIND_TEXT, FIELD(precision), .choices = "f32", .group = MACHINE,
      .help = "number format of the computation"},
 
     {"base-directory", 0, "DIR", ENGINE, KIND_TEXT, FIELD(base), .group = FOLDERS,
@@ -101,13 +102,14 @@ const OptionRow option_rows[] = {
      .help = "more models, searched first; with ComfyUI's folders (checkpoints/, vae/ …)"},
     {"input", 0, "DIR", ENGINE, KIND_TEXT, FIELD(input), .group = FOLDERS,
      .help = "pictures that workflows load", .also = "input-directory"},
-    {"output", 'o', "DIR", MAKE | RUN, KIND_TEXT, FIELD(output), .group = FOLDERS,
+    {"output", 'o', "DIR", RUNNING, KIND_TEXT, FIELD(output), .group = FOLDERS,
      .help = "where pictures go", .also = "output-directory"},
     {"output", 'o', "FILE", CONVERT, KIND_TEXT, FIELD(output), .group = WORK, .help = "where the prompt goes (default: standard output)"},
+    SWITCH("lua", 0, CONVERT, lua, WORK, "write a Lua script that makes and runs the workflow, instead of JSON"),
     SWITCH("fill-defaults", 0, CONVERT, fill_defaults, WORK, "also write the inputs that the workflow leaves to their defaults"),
     SWITCH("strict", 0, CONVERT, strict, WORK, "refuse what would only be warned of: unknown nodes, lost values, texts for numbers"),
-    {"temp-directory", 0, "DIR", MAKE | RUN, KIND_TEXT, FIELD(temp), .group = FOLDERS, .help = "where previews go: DIR/temp"},
-    {"cache-dir", 0, "DIR", MAKE | RUN | WHY | PLUGIN, KIND_TEXT, FIELD(cache), .group = FOLDERS,
+    {"temp-directory", 0, "DIR", RUNNING, KIND_TEXT, FIELD(temp), .group = FOLDERS, .help = "where previews go: DIR/temp"},
+    {"cache-dir", 0, "DIR", RUNNING | WHY | PLUGIN, KIND_TEXT, FIELD(cache), .group = FOLDERS,
      .help = "what is kept between runs: results, at most 2 GB, and speeds for estimates (default: $XDG_CACHE_HOME/nodus or "
              "~/.cache/nodus)"},
 
@@ -121,23 +123,31 @@ const OptionRow option_rows[] = {
      .help = "a plug-in that takes longer to load hangs (default 20)"},
     {"output", 'o', "DIR", PLUGIN, KIND_TEXT, FIELD(output), .group = WORK, .help = "new: where the project goes (default: a folder NAME)"},
 
+    {"script-memory", 0, "SIZE", RUN | REPL, KIND_MEMORY, FIELD(script_memory), .group = SCRIPT,
+     .help = "what a script's values may take, tensors included (default 1G)"},
+    {"script-seconds", 0, "SECONDS", RUN | REPL, KIND_NUMBER, FIELD(script_seconds), .min = 0.001, .max = 1e9, .group = SCRIPT,
+     .help = "how long a script may compute in Lua, its graphs not counted (default 300)"},
+    {"script-instructions", 0, "N", RUN | REPL, KIND_NUMBER, FIELD(script_instructions), .min = 1000, .max = 1e18, .group = SCRIPT,
+     .help = "how many instructions of the Lua machine a script may use (default 1e10)"},
+    SWITCH("unsafe", 0, RUN | REPL, unsafe, SCRIPT,
+           "no sandbox and no limits: io, os, modules of the script's folder. The script can do whatever you can: for your own only"),
+
     SWITCH("all", 0, NODES, all, SHOWN, "also the nodes that are known, but not built yet"),
+    SWITCH("luals", 0, NODES, luals, SHOWN, "a file for the Lua language server: completion and checks in an editor (docs/lua.md)"),
     SWITCH("all", 0, INSPECT, all, SHOWN, "every tensor and the whole of every text"),
-    SWITCH("json", 0, ALL & ~(OTHER | CONVERT), json, SHOWN, "JSON on standard output, for programs"),
+    SWITCH("json", 0, ALL & ~(OTHER | CONVERT | REPL), json, SHOWN, "JSON on standard output, for programs"),
     {"events", 0, "outputs", MAKE | RUN, KIND_TEXT, FIELD(events), .choices = "outputs", .group = SHOWN,
      .help = "with --json: only the lines of output nodes"},
-    {"preview-method", 0, "auto|none", MAKE | RUN, KIND_TEXT, FIELD(previews), .choices = "auto|none", .group = SHOWN,
+    {"preview-method", 0, "auto|none", RUNNING, KIND_TEXT, FIELD(previews), .choices = "auto|none", .group = SHOWN,
      .help = "the picture as it comes, on a terminal with 24-bit colour"},
-    SWITCH("quiet", 'q', MAKE | RUN, quiet, SHOWN, "results and errors only"),
-    SWITCH("verbose", 'v', MAKE | RUN, verbose, SHOWN, "each node with its seconds, and what computes"),
-    SWITCH("print-passes", 0, MAKE | RUN, print_passes, SHOWN, "each network after each pass of its compilation"),
+    SWITCH("quiet", 'q', RUNNING, quiet, SHOWN, "results and errors only"),
+    SWITCH("verbose", 'v', RUNNING, verbose, SHOWN, "each node with its seconds, and what computes"),
+    SWITCH("print-passes", 0, RUNNING, print_passes, SHOWN, "each network after each pass of its compilation"),
     SWITCH("help", 'h', ALL, help, SHOWN, "this text"),
     SWITCH("version", 0, ALL, version, SHOWN, "version, instruction set in use, libraries"),
 
     COMES("extra-model-paths-config", "FILE", ENGINE, "a later step"),
     COMES("lua-nodes", "DIR", MAKE | RUN, "step 4, with Lua"),
-    COMES("unsafe", NULL, MAKE | RUN, "step 4, with Lua"),
-    COMES("isolate", NULL, MAKE | RUN, "step 4, with plug-ins"),
     COMES("vram", "SIZE", MAKE | RUN, "a later step, with CUDA"),
     {0},
 };

@@ -17,7 +17,9 @@ typedef enum CommandBit {
     INSPECT = 128,
     WHY = 256,
     PLUGIN = 512,
-    ENGINE = MAKE | RUN | CHECK | NODES | CONVERT | WHY, /* those with the folders of an engine */
+    REPL = 1024,
+    RUNNING = MAKE | RUN | REPL,                                   /* those that run something */
+    ENGINE = MAKE | RUN | REPL | CHECK | NODES | CONVERT | WHY, /* those with the folders of an engine */
     ALL = ENGINE | BENCH | INSPECT | PLUGIN | OTHER
 } CommandBit;
 
@@ -38,13 +40,17 @@ typedef struct Options {
     /* a run */
     TextList set, only, dump, sweep, force, lora, plugin, lua_nodes;
     const char *script, *events, *noise_compat, *previews;
-    bool fill_defaults, seed_given, seed_random, strict, no_cache, no_disk_cache, disable_metadata, png_fast, print_passes, no_plugins, isolate;
+    bool fill_defaults, lua, seed_given, seed_random, strict, no_cache, no_disk_cache, disable_metadata, png_fast, print_passes, no_plugins, isolate;
     uint64_t seed;
     double timeout;
     /* the machine */
     int threads;
     uint64_t memory;
     const char *device, *precision;
+    /* Lua */
+    bool unsafe, luals;
+    uint64_t script_memory;
+    double script_seconds, script_instructions;
     /* folders */
     const char *base, *models, *input, *output, *temp, *cache;
 } Options;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -44,6 +45,8 @@ static void show_report(const char *text, bool good)
     show_names(report, "nodes", "nodes");
     show_names(report, "samplers", "samplers");
     show_names(report, "schedulers", "schedulers");
+    show_names(report, "operations", "operations");
+    show_names(report, "patches", "patches");
     show_sentences(report, "faults", "fault");
     show_sentences(report, "remarks", "remark");
     cJSON_Delete(report);
@@ -99,6 +102,21 @@ static int probe(const Options *options)
     _exit(good ? EXIT_GOOD : EXIT_REFUSED); /* what the plug-in would do at the end of a process is not our question */
 }
 
+/* ---- host: the process of an isolated plug-in ------------------------------------------------------------------------- */
+
+static int host(const Options *options)
+{
+    enum { SOCKET = 3 };
+    const struct rlimit none = {0, 0};
+    struct stat info;
+    if (options->words.count != 2) return refuse("nodus plugin host takes one file");
+    if (fstat(SOCKET, &info) || !S_ISSOCK(info.st_mode)) return refuse("nodus plugin host is started by nodus itself, for --isolate");
+    setrlimit(RLIMIT_CORE, &none);
+    NodusStatus status = nodus_plugin_host(SOCKET, options->words.item[1]);
+    const int code = status ? refuse_status(status) : EXIT_GOOD;
+    _exit(code);
+}
+
 /* ---- The command --------------------------------------------------------------------------------------------------- */
 
 int command_plugin(const Options *options)
@@ -106,6 +124,7 @@ int command_plugin(const Options *options)
     const char *what = options->words.count ? options->words.item[0] : "";
     if (!strcmp(what, "check")) return check(options);
     if (!strcmp(what, "probe")) return probe(options);
+    if (!strcmp(what, "host")) return host(options);
     if (strcmp(what, "new")) return refuse("nodus plugin takes new NAME or check FILE.so; nodus plugin --help shows more");
     if (options->words.count != 2) return refuse("nodus plugin new takes one name: nodus plugin new sepia");
     return plugin_new(options->words.item[1], options->output);

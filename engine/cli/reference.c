@@ -7,6 +7,7 @@
 #include "engine/cli/help.h"
 #include "engine/cli/report.h"
 #include "engine/cli/say.h"
+#include "engine/cli/script.h"
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -402,6 +403,12 @@ static NodusStatus put_comfyui_page(NodusEngine *engine, const Nodes *nodes)
     return NULL;
 }
 
+static NodusStatus put_lua_page(NodusEngine *engine, const Nodes *nodes)
+{
+    (void)nodes;
+    return script_print(engine, "require('nodus.doc').page()") ? nodus_error(NODUS_ERROR_INTERNAL, "the page of the library") : NULL;
+}
+
 /* ---- The command --------------------------------------------------------------------------------------------------- */
 
 int command_reference(const Options *options)
@@ -409,7 +416,7 @@ int command_reference(const Options *options)
     static const struct {
         const char *name;
         NodusStatus (*put)(NodusEngine *engine, const Nodes *nodes);
-    } pages[] = {{"nodes", put_nodes_page}, {"comfyui", put_comfyui_page}};
+    } pages[] = {{"nodes", put_nodes_page}, {"comfyui", put_comfyui_page}, {"lua", put_lua_page}};
     const NodusEngineOptions bare = {
         .struct_size = sizeof bare, .threads = 1, .device = "ref", .base_directory = "/nonexistent", .no_cache = true};
     for (size_t i = 0; options->words.count == 1 && i < sizeof pages / sizeof *pages; i++) {
@@ -423,5 +430,5 @@ int command_reference(const Options *options)
         nodus_engine_free(engine);
         return status ? refuse_status(status) : EXIT_GOOD;
     }
-    return refuse("nodus reference takes the name of a page: nodes or comfyui");
+    return refuse("nodus reference takes the name of a page: nodes or comfyui or lua");
 }

@@ -62,6 +62,7 @@ int command_run(const Options *options)
 {
     Jobs jobs;
     if (script_is_named(options)) return script_run(options);
+    if (script_check_unused(options)) return EXIT_REFUSED;
     NodusStatus status = jobs_read(options, &jobs);
     if (!status) status = check_dumps(options, &jobs);
     Sweep sweep = {0};

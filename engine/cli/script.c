@@ -35,7 +35,9 @@ static void print(void *user, const char *text, size_t length)
 
 static void prepare(void *user, NodusRunOptions *how)
 {
-    *how = session_how(user);
+    Session *session = user;
+    *how = session_how(session);
+    session->prompts++; /* here: several may be prepared before the first of them runs */
 }
 
 static void watch(void *user, NodusRun *run, bool ended)
@@ -44,7 +46,6 @@ static void watch(void *user, NodusRun *run, bool ended)
     interrupt_watch(ended ? NULL : run);
     if (!ended) return;
     session->next_event = nodus_run_next_event_id(run);
-    session->prompts++;
 }
 
 static bool cancelled(void *user)
@@ -55,19 +56,39 @@ static bool cancelled(void *user)
 
 /* ---- The script ------------------------------------------------------------------------------------------------------- */
 
-static int execute(Session *session, const char *folder, const char *source, size_t length)
+NodusScriptOptions script_options(Session *session, const char *folder)
 {
     const Options *options = session->options;
-    const NodusScriptOptions script = {.struct_size = sizeof script,
-                                       .name = options->words.item[0],
-                                       .folder = folder,
-                                       .arguments = options->words.item + 1,
-                                       .argument_count = options->words.count - 1,
-                                       .user = session,
-                                       .print = print,
-                                       .prepare = prepare,
-                                       .watch = watch,
-                                       .cancelled = cancelled};
+    session->show.script = true;
+    return (NodusScriptOptions){.struct_size = sizeof(NodusScriptOptions),
+                                .folder = folder,
+                                .memory = options->script_memory,
+                                .instructions = (uint64_t)options->script_instructions,
+                                .seconds = options->script_seconds,
+                                .unsafe = options->unsafe,
+                                .user = session,
+                                .print = print,
+                                .prepare = prepare,
+                                .watch = watch,
+                                .cancelled = cancelled};
+}
+
+int script_check_unused(const Options *options)
+{
+    const struct { bool given; const char *name; } limits[] = {{options->unsafe, "unsafe"}, {options->script_memory != 0, "script-memory"},
+                                                               {options->script_seconds != 0, "script-seconds"},
+                                                               {options->script_instructions != 0, "script-instructions"}};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        if (limits[i].given) return refuse("--%s is for Lua scripts, and there is none here", limits[i].name);
+    return EXIT_GOOD;
+}
+
+static int execute(Session *session, const char *folder, const char *source, size_t length)
+{
+    NodusScriptOptions script = script_options(session, folder);
+    script.name = session->options->words.item[0];
+    script.arguments = session->options->words.item + 1;
+    script.argument_count = session->options->words.count - 1;
     NodusStatus error;
     session->show.file = script.name;
     const NodusOutcome outcome = nodus_script_run(session->engine, source, length, &script, &error);
@@ -95,4 +116,20 @@ int script_run(const Options *options)
     free(folder);
     session_close(&session);
     return code;
+}
+
+static void put(void *user, const char *text, size_t length)
+{
+    fwrite(text, 1, length, user);
+}
+
+int script_print(NodusEngine *engine, const char *expression)
+{
+    const NodusScriptOptions options = {.struct_size = sizeof options, .name = "nodus", .user = stdout, .print = put};
+    NodusStatus error;
+    char *source = format_text("print(%s)", expression);
+    const NodusOutcome outcome = nodus_script_run(engine, source, strlen(source), &options, &error);
+    free(source);
+    if (error) refuse_status(error);
+    return (int)outcome;
 }

@@ -130,6 +130,10 @@ static int open_engine(Session *session)
     interrupt_block();
     NodusStatus status = nodus_engine_new(&engine, &session->engine);
     interrupt_allow();
+    if (status && interrupt_came()) {
+        nodus_error_free(status);
+        return EXIT_CANCELLED;
+    }
     if (status && isa) status = nodus_error_prefix(status, "NODUS_ISA=%s", isa);
     return status ? refuse_status(status) : EXIT_GOOD;
 }

@@ -1,8 +1,8 @@
 /* sheet.c: composing and writing a contact sheet; see sheet.h. May read and write pictures (engine/formats), as inspect.c may. */
 #include "engine/cli/sheet.h"
 #include "engine/base/file.h"
+#include "engine/base/font.h"
 #include "engine/base/memory.h"
-#include "engine/cli/font.h"
 #include "engine/cli/say.h"
 #include "engine/formats/picture.h"
 #include <stdlib.h>

@@ -140,8 +140,8 @@ static void show_finished(Show *show, const NodusEvent *event)
     cJSON *whole = cJSON_Parse(event->json);
     const char *status = event->message;
     if (!strcmp(status, "invalid")) {
-        refuse("%s%sthe workflow was refused", show->file ? show->file : "", show->file ? ": " : "");
-        report_print_problems(whole, stderr);
+        if (!show->script) refuse("%s%sthe workflow was refused", show->file ? show->file : "", show->file ? ": " : "");
+        if (!show->script) report_print_problems(whole, stderr);
     } else if (!strcmp(status, "cancelled")) {
         if (interrupt_came()) say("cancelled");
         else say("cancelled: it took longer than --timeout allows");
@@ -185,7 +185,9 @@ static void show_to_people(Show *show, const NodusEvent *event)
     case NODUS_EVENT_CACHED:
         if (event->ui_json) show_result(show, event->ui_json, " (unchanged, from before)");
         break;
-    case NODUS_EVENT_ERROR: show_error(event); break;
+    case NODUS_EVENT_ERROR:
+        if (!show->script) show_error(event);
+        break;
     case NODUS_EVENT_WARNING:
         if (event->node) say("warning: node %s: %s", event->node, event->message);
         else say("warning: %s", event->message);

@@ -18,6 +18,7 @@ typedef struct Show {
     const Options *options;
     const char *input, *output, *temp; /* folders, to say where files are */
     const char *file; /* of the present workflow; NULL: it has none */
+    bool script;      /* what goes wrong becomes an error of the script, which is told by itself */
     Progress progress;
     double seconds[STAGE_COUNT], steps;
     ShowTaken taken;

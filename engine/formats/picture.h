@@ -25,6 +25,13 @@ typedef struct PictureSize {
 PictureSize picture_size(const char *path);
 PictureSize picture_size_of(const uint8_t *data, size_t size);
 
+/* A channel of 0 … 1 as a byte, as SaveImage does: 255·x brought into 0 … 255, cut off; what is no number becomes 0. */
+static inline uint8_t picture_byte(float x)
+{
+    const float scaled = 255.0f * x;
+    return scaled >= 255 ? 255 : scaled > 0 ? (uint8_t)scaled : 0;
+}
+
 typedef struct PictureText { const char *key, *value; } PictureText; /* tEXt chunks, Latin-1, before IDAT */
 /* PNG: `channels` 1, 3 or 4; `level` 0…9; fast: level 1, filter "up", RLE. Memory: `out` is freed with memory_free. */
 NodusStatus png_encode(const uint8_t *pixels, int width, int height, int channels, int level, bool fast, const PictureText *texts, int text_count, uint8_t **out, size_t *size);

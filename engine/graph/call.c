@@ -8,6 +8,7 @@
 #include "engine/graph/manifest.h"
 #include "engine/graph/rates.h"
 #include "engine/graph/run.h"
+#include <fenv.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +18,7 @@ enum { LARGEST_PREVIEW = 2048 /* pixels a side */ };
 
 /* ---- Opening and closing ------------------------------------------------------------------------------------------- */
 
-static void call_open(NodusCall *call, NodusEngine *engine, const Workflow *workflow, const Node *node)
+void call_open(NodusCall *call, NodusEngine *engine, const Workflow *workflow, const Node *node)
 {
     static const Cancel never;
     *call = (NodusCall){.engine = engine, .workflow = workflow, .node = node};
@@ -50,9 +51,24 @@ NodusMath *nodus_math(NodusCall *call)
     return &call->math;
 }
 
+typedef struct Parts {
+    void (*body)(void *state, int64_t part);
+    void *state;
+} Parts;
+
+/* The mode of arithmetic is the worker's, as around a node's function (execute.c). */
+static void run_part(void *state, int64_t part)
+{
+    const Parts *parts = state;
+    fenv_t arithmetic;
+    fegetenv(&arithmetic);
+    parts->body(parts->state, part);
+    fesetenv(&arithmetic);
+}
+
 void nodus_parallel(NodusCall *call, int64_t parts, void (*body)(void *state, int64_t part), void *state)
 {
-    pool_each(call->engine->pool, parts, body, state);
+    pool_each(call->engine->pool, parts, run_part, &(Parts){body, state});
 }
 
 /* ---- Calls --------------------------------------------------------------------------------------------------------- */
@@ -68,7 +84,7 @@ static NodusStatus with_args(NodusCall *call, const CallInputs *inputs, uint32_t
     call->inputs = inputs;
     call->index = index;
     NodusStatus status = args ? args_fill(call, inputs, index, args) : status_memory();
-    if (!status) status = body(call, args, user);
+    if (!status) status = status_from(call->node->def->name, body(call, args, user));
     call_close(call);
     return status;
 }
@@ -197,6 +213,14 @@ NodusList call_list(const NodusCall *call, uint32_t bind)
     return bind < declared ? call->inputs->list[bind] : call->inputs->extra[bind - declared];
 }
 
+NodusValue *nodus_input_value(NodusCall *call, uint32_t input)
+{
+    const NodusNode *def = call->node->def;
+    if (input >= def->input_count || def->inputs[input].flags & NODUS_WHOLE_LIST) return NULL;
+    const NodusList list = call_list(call, input);
+    return list.count ? list.item[call->index < list.count ? call->index : list.count - 1] : NULL;
+}
+
 uint32_t nodus_extra_count(NodusCall *call)
 {
     return call->node->binds - call->node->def->input_count;
@@ -235,6 +259,7 @@ NodusStatus nodus_expect(NodusCall *call, const char *kind, double flop)
 {
     Execution *execution = call->execution;
     if (!execution || !(flop > 0)) return NULL;
+    if (call->host) return call->host->expect(call, kind, flop);
     NODUS_TRY(call_expect_end(execution));
     if (!(execution->kind = memory_text(kind))) return status_memory();
     execution->flop = flop;
@@ -275,6 +300,7 @@ NodusStatus nodus_progress(NodusCall *call, double value, double max, const Nodu
 {
     Execution *execution = call->execution;
     if (!execution) return NULL;
+    if (call->host) return call->host->progress(call, value, max, preview);
     const double now = file_clock();
     if (value >= max || now - execution->reported_at >= PROGRESS_SECONDS) {
         EventPreview picture;
@@ -297,6 +323,7 @@ void nodus_warn(NodusCall *call, const char *format, ...)
     va_start(args, format);
     const int length = vasprintf(&text, format, args);
     va_end(args);
+    if (length >= 0 && call->host) call->host->warn(call, text);
     if (length >= 0 && call->run) run_warn(call->run, shown(call->node), text);
     if (length >= 0) memory_free(text);
 }
@@ -316,6 +343,7 @@ NodusStatus nodus_input_error(NodusCall *call, const char *input, const char *fo
 NodusStatus nodus_find_file(NodusCall *call, const char *folder, const char *name, const char **path)
 {
     char *found = NULL;
+    if (call->host) return call->host->find_file(call, folder, name, path);
     NODUS_TRY(folders_find(call->engine->folders, folder, name, &found));
     if (!found) {
         Text searched = {0};
@@ -334,6 +362,7 @@ NodusStatus nodus_find_file(NodusCall *call, const char *folder, const char *nam
 
 NodusStatus nodus_folder(NodusCall *call, const char *which, const char **path)
 {
+    if (call->host) return call->host->folder(call, which, path);
     return folders_directory(call->engine->folders, which, path);
 }
 
@@ -348,6 +377,7 @@ NodusStatus nodus_hash_file(NodusCall *call, NodusHash *hash, const char *path)
 
 const char *nodus_option(NodusCall *call, const char *name)
 {
+    if (call->host) return call->host->option(call, name);
     if (!call->run) return NULL;
     const NodusRunOptions *options = &call->run->options;
     if (!strcmp(name, "disable_metadata")) return options->disable_metadata ? "1" : NULL;
@@ -397,6 +427,7 @@ NodusText *nodus_text(NodusCall *call)
 
 NodusStatus nodus_manifest(NodusCall *call, NodusText *text)
 {
+    if (text && call->host) return call->host->manifest(call, &text->text);
     return text ? manifest_members(call, &text->text) : status_memory();
 }
 

@@ -46,6 +46,17 @@ typedef struct CallInputs {
     NodusList *extra; /* of the undeclared inputs of a variadic node; NULL: literals only */
 } CallInputs;
 
+/* Of a call whose run is in another process: what the functions of node.h ask there (isolate_host.c). */
+typedef struct CallHost {
+    NodusStatus (*progress)(NodusCall *call, double value, double max, const NodusTensor *preview);
+    NodusStatus (*expect)(NodusCall *call, const char *kind, double flop);
+    void (*warn)(NodusCall *call, const char *text);
+    const char *(*option)(NodusCall *call, const char *name);
+    NodusStatus (*find_file)(NodusCall *call, const char *folder, const char *name, const char **path);
+    NodusStatus (*folder)(NodusCall *call, const char *which, const char **path);
+    NodusStatus (*manifest)(NodusCall *call, Text *text);
+} CallHost;
+
 struct NodusCall {
     NodusEngine *engine;
     const Workflow *workflow;
@@ -60,6 +71,8 @@ struct NodusCall {
     NodusGraph *graphs;   /* made and not handed over */
     NodusGraph *expanded; /* instead of a result */
     size_t first_piece;   /* of its own in the assembly */
+    const CallHost *host; /* NULL: the run is in this process */
+    const char *refused;  /* what the function asked for that no other process can give */
 };
 
 /* A call of `run`. Two hold it when it is deferred: the function and whoever finishes it. */
@@ -85,6 +98,7 @@ NodusStatus call_wants(NodusRun *run, const Node *node, const CallInputs *inputs
                        uint64_t *wanted); /* def->wants, over all list elements */
 /* The values of a declared or undeclared input in this call; empty when it has none. */
 NodusList call_list(const NodusCall *call, uint32_t bind);
+void call_open(NodusCall *call, NodusEngine *engine, const Workflow *workflow, const Node *node);
 void call_open_in_run(NodusCall *call, NodusRun *run, const Node *node);
 void call_close(NodusCall *call);
 NodusStatus call_expect_end(Execution *execution); /* the announced work is done: its rate is noted */

@@ -61,7 +61,7 @@ typedef struct Place {
 size_t descriptor_field_size(const NodusInput *input)
 {
     if (input->flags & NODUS_WHOLE_LIST) return sizeof(NodusList);
-    return input->kind == NODUS_BOOLEAN ? sizeof(bool) : 8;
+    return input->kind == NODUS_BOOLEAN && !(input->flags & NODUS_RAW_LINK) ? sizeof(bool) : 8;
 }
 
 static void check_int(const Place *place)
@@ -90,7 +90,7 @@ static void check_float(const Place *place)
     const NodusInput *input = place->input;
     const double min = input->as.f.min, max = input->as.f.max, value = input->as.f.def;
     if (!isfinite(value)) FAULT(place, "its default is not a finite number");
-    if (isnan(min) || isnan(max)) FAULT(place, "its least or largest value is not a number");
+    if (!isfinite(min) || !isfinite(max)) FAULT(place, "its least or largest value is not a finite number: both 0 are no limits");
     if (!isfinite(input->as.f.step) || input->as.f.step < 0) FAULT(place, "its step is negative or not a finite number");
     if (!isfinite(input->as.f.round)) FAULT(place, "its round is not a finite number: use NODUS_NO_ROUND for none");
     if (min == 0 && max == 0) return;
@@ -127,11 +127,18 @@ static void check_combo(const Place *place)
         FAULT(place, "its folder is neither the name of a model folder nor input, @samplers or @schedulers");
 }
 
-static void check_bool(const Place *place)
+static void check_bool(const Place *place, const bool *value, const char *what)
 {
     unsigned char byte; /* what is neither 0 nor 1 is no bool and must not be read as one */
-    memcpy(&byte, &place->input->as.b, 1);
-    if (byte > 1) FAULT(place, "its default is neither false nor true (byte %d)", byte);
+    memcpy(&byte, value, 1);
+    if (byte > 1) FAULT(place, "its %s is neither false nor true (byte %d)", what, byte);
+}
+
+static void check_string(const Place *place)
+{
+    if (!is_text(place->input->as.s.def)) FAULT(place, "its default is no UTF-8 text, or too long");
+    check_bool(place, &place->input->as.s.multiline, "`multiline`");
+    check_bool(place, &place->input->as.s.dynamic, "`dynamic`");
 }
 
 static void check_kind(const Place *place)
@@ -141,10 +148,8 @@ static void check_kind(const Place *place)
     case NODUS_INT: check_int(place); break;
     case NODUS_SEED: check_seed(place); break;
     case NODUS_FLOAT: check_float(place); break;
-    case NODUS_BOOLEAN: check_bool(place); break;
-    case NODUS_STRING:
-        if (!is_text(input->as.s.def)) FAULT(place, "its default is no UTF-8 text, or too long");
-        break;
+    case NODUS_BOOLEAN: check_bool(place, &input->as.b, "default"); break;
+    case NODUS_STRING: check_string(place); break;
     case NODUS_COMBO: check_combo(place); break;
     case NODUS_HIDDEN:
         if (strcmp(input->type, "PROMPT") && strcmp(input->type, "EXTRA_PNGINFO") && strcmp(input->type, "UNIQUE_ID"))
@@ -179,7 +184,7 @@ static void check_field(const Place *place)
     const size_t size = descriptor_field_size(input), room = place->node->args_size;
     if (size > room || input->offset > room - size)
         FAULT(place, "its field (offset %zu, %zu bytes) lies outside the struct of arguments (%zu bytes)", input->offset, size, room);
-    else if (input->kind != NODUS_BOOLEAN && input->offset % 8)
+    else if (size > sizeof(bool) && input->offset % 8)
         FAULT(place, "its field at offset %zu is not aligned: is it of the C type that its kind asks for?", input->offset);
 }
 
@@ -303,4 +308,44 @@ void descriptor_scheduler(const NodusSchedulerDef *scheduler, Faults *faults)
     else if (!scheduler->run) faults_add(faults, "scheduler %s has no function `run`", scheduler->name);
     else if (scheduler->flags)
         faults_add(faults, "scheduler %s has flags (%#x) that this nodus does not know", scheduler->name, scheduler->flags);
+}
+
+static void check_amount(const NodusOpDef *op, const char *what, uint32_t count, uint32_t least, uint32_t most, Faults *faults)
+{
+    if (count < least || count > most)
+        faults_add(faults, "operation %s has %u %s, %u to %u are possible", op->name, count, what, least, most);
+}
+
+void descriptor_op(const NodusOpDef *op, Faults *faults)
+{
+    if (!descriptor_name(op->name)) {
+        faults_add(faults, "an operation has no name of 1 to %d bytes", DESCRIPTOR_NAME);
+        return;
+    }
+    if (!op->build) faults_add(faults, "operation %s has no function `build`", op->name);
+    if (!is_text(op->about)) faults_add(faults, "operation %s: its line about itself is no UTF-8 text, or too long", op->name);
+    if (op->flags) faults_add(faults, "operation %s has flags (%#x) that this nodus does not know", op->name, op->flags);
+    check_amount(op, "inputs", op->inputs, 1, NODUS_OP_MOST, faults);
+    check_amount(op, "outputs", op->outputs, 1, NODUS_OP_MOST, faults);
+    check_amount(op, "parameters", op->parameters, 0, NODUS_OP_PARAMETERS, faults);
+}
+
+void descriptor_patch(const NodusPatchClass *patch, Faults *faults)
+{
+    if (!descriptor_name(patch->name)) {
+        faults_add(faults, "a patch class has no name of 1 to %d bytes", DESCRIPTOR_NAME);
+        return;
+    }
+    if (!patch->build && !patch->guide && !patch->mask)
+        faults_add(faults, "patch class %s does nothing: it has none of the functions `build`, `guide`, `mask`", patch->name);
+    if (patch->build && !patch->structure)
+        faults_add(faults, "patch class %s has a function `build`, but no `structure` that tells what it builds", patch->name);
+    if (!patch->begin != !patch->end) faults_add(faults, "patch class %s has only one of `begin` and `end`", patch->name);
+    if (patch->bind && !patch->build)
+        faults_add(faults, "patch class %s has a function `bind`, but no `build` whose inputs it could give", patch->name);
+    if (patch->conditioning || patch->answer)
+        faults_add(faults, "patch class %s has a function `%s`, which is not for plug-ins", patch->name,
+                   patch->answer ? "answer" : "conditioning");
+    if (patch->flags & ~(uint32_t)NODUS_PATCH_NEEDS_UNCOND)
+        faults_add(faults, "patch class %s has flags (%#x) that are not for plug-ins, or not known", patch->name, patch->flags);
 }

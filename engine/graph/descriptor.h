@@ -1,5 +1,5 @@
-/* descriptor.h: whether a table that a stranger wrote can be right: what a node, type, sampler or scheduler says of itself, field
- * by field, before the engine trusts it. */
+/* descriptor.h: whether a table that a stranger wrote can be right: what a node, type, sampler, scheduler, operation or patch class
+ * says of itself, field by field, before the engine trusts it. */
 #ifndef GRAPH_DESCRIPTOR_H
 #define GRAPH_DESCRIPTOR_H
 #include "engine/graph/faults.h"
@@ -16,6 +16,8 @@ void descriptor_node(const NodusNode *node, Faults *faults);
 void descriptor_type(const NodusType *type, Faults *faults);
 void descriptor_sampler(const NodusSamplerDef *sampler, Faults *faults);
 void descriptor_scheduler(const NodusSchedulerDef *scheduler, Faults *faults);
+void descriptor_op(const NodusOpDef *op, Faults *faults);
+void descriptor_patch(const NodusPatchClass *patch, Faults *faults);
 /* The bytes of the field that an input fills. */
 size_t descriptor_field_size(const NodusInput *input);
 /* UTF-8 of 1 … DESCRIPTOR_NAME bytes, without control characters and blanks at its ends. */

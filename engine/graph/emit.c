@@ -27,6 +27,9 @@ static NodusStatus emit(NodusCall *call, uint32_t slot, NodusValue *value)
 NodusStatus nodus_emit(NodusCall *call, uint32_t slot, const NodusType *type, void *payload)
 {
     NodusValue *value;
+    if (!type || !payload)
+        return nodus_error(NODUS_ERROR_INTERNAL, "%s emits %s into slot %u", call->node->def->name,
+                           type ? "nothing (NULL)" : "something of no type (NULL)", slot);
     const NodusType *whole = registry_whole_type(call->engine->registry, type);
     if (!whole) {
         if (type->free) type->free(payload);
@@ -125,6 +128,7 @@ NodusStatus nodus_ui(NodusCall *call, const char *key, const char *json)
 static NodusStatus emit_piece(NodusCall *call, Piece piece, const char *name)
 {
     const NodusNode *def = call->node->def;
+    if (call->host) call->refused = "nodus_emit_link";
     if (!call->execution || !call->run || piece.slot >= def->output_count)
         return nodus_error(NODUS_ERROR_INTERNAL, "%s links slot %u, which %s", def->name, piece.slot,
                            call->execution ? "does not exist" : "is closed");

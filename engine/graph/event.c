@@ -3,6 +3,8 @@
  * One idea: each kind writes its members once, into a text that is reused; the struct for the callback is filled beside. Ids are
  * given under the lock, so they rise by one in the order in which the callback sees them. */
 #include "engine/graph/event.h"
+#include "engine/base/memory.h"
+#include "engine/base/status.h"
 #include "engine/formats/json.h"
 #include <inttypes.h>
 #include <math.h>
@@ -10,20 +12,50 @@
 
 static const char *const names[] = {"begin", "start", "progress", "cached", "done", "error", "warning", "finished"};
 
+static void sequence_open(Sequence *sequence, uint64_t first)
+{
+    sequence->next = first ? first : 1;
+    pthread_mutex_init(&sequence->lock, NULL);
+}
+
+NodusStatus nodus_sequence_new(uint64_t first_event_id, NodusSequence **out)
+{
+    NodusSequence *sequence = memory_alloc(sizeof *sequence);
+    if (!sequence) return status_memory();
+    sequence_open(sequence, first_event_id);
+    *out = sequence;
+    return NULL;
+}
+
+void nodus_sequence_free(NodusSequence *sequence)
+{
+    if (!sequence) return;
+    pthread_mutex_destroy(&sequence->lock);
+    memory_free(sequence);
+}
+
 void event_open(Events *events, const NodusRunOptions *options)
 {
     *events = (Events){.callback = options->event,
                        .user = options->user,
                        .prompt = options->index,
-                       .next = options->first_event_id ? options->first_event_id : 1,
+                       .sequence = options->sequence ? options->sequence : &events->own,
                        .outputs_only = options->outputs_only};
-    pthread_mutex_init(&events->lock, NULL);
+    sequence_open(&events->own, options->first_event_id);
 }
 
 void event_close(Events *events)
 {
-    pthread_mutex_destroy(&events->lock);
+    pthread_mutex_destroy(&events->own.lock);
     text_free(&events->line);
+}
+
+uint64_t event_next(const Events *events)
+{
+    pthread_mutex_lock(&events->sequence->lock);
+    const uint64_t next = events->sequence->next;
+    pthread_mutex_unlock(&events->sequence->lock);
+    return next;
 }
 
 static bool is_output(const Node *node)
@@ -78,8 +110,8 @@ static bool begin(Events *events, NodusEvent *event, NodusEventKind kind, const 
     if (!events->callback) return false;
     if (events->outputs_only && node && !is_output(node) && kind != NODUS_EVENT_ERROR && kind != NODUS_EVENT_WARNING)
         return false;
-    pthread_mutex_lock(&events->lock);
-    *event = (NodusEvent){.struct_size = sizeof *event, .kind = kind, .id = events->next++, .eta = -1, .output = is_output(node)};
+    pthread_mutex_lock(&events->sequence->lock);
+    *event = (NodusEvent){.struct_size = sizeof *event, .kind = kind, .id = events->sequence->next++, .eta = -1, .output = is_output(node)};
     Text *line = &events->line;
     line->length = 0;
     text_add(line, "{\"event\": \"");
@@ -103,7 +135,7 @@ static void end(Events *events, NodusEvent *event)
     event->json = events->line.failed ? "{}" : text_get(&events->line);
     events->callback(events->user, event);
     if (events->line.failed) text_free(&events->line);
-    pthread_mutex_unlock(&events->lock);
+    pthread_mutex_unlock(&events->sequence->lock);
 }
 
 void event_begin(Events *events, const char *file, int to_run, int cached, size_t peak_bytes)

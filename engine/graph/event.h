@@ -7,11 +7,16 @@
 #include <nodus/nodus.h>
 #include <pthread.h>
 
-typedef struct Events {
+/* The struct behind NodusSequence. */
+typedef struct NodusSequence {
     pthread_mutex_t lock; /* one event at a time, whatever thread it comes from */
+    uint64_t next;        /* id */
+} Sequence;
+
+typedef struct Events {
+    Sequence own, *sequence;
     void (*callback)(void *user, const NodusEvent *event);
     void *user;
-    uint64_t next; /* id */
     int prompt;
     bool outputs_only;
     Text line;
@@ -19,6 +24,7 @@ typedef struct Events {
 
 void event_open(Events *events, const NodusRunOptions *options);
 void event_close(Events *events);
+uint64_t event_next(const Events *events); /* the id that the next one would have */
 
 /* A failed node, for people: `inputs` is a JSON object of shortened values, `path` a JSON list of ids to the output. */
 typedef struct EventFailure {

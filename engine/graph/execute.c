@@ -7,6 +7,7 @@
 #include "engine/graph/run.h"
 #include "engine/base/status.h"
 #include "engine/formats/json.h"
+#include <fenv.h>
 #include <string.h>
 
 /* ---- The end of a call --------------------------------------------------------------------------------------------- */
@@ -87,7 +88,10 @@ static NodusStatus run_call(Execution *first, Execution *execution, const CallIn
     call->first_piece = execution->assembly ? execution->assembly->pieces : 0;
     execution->calls++;
     NodusStatus status = args_fill(call, inputs, index, open->args);
-    if (!status) status = execution->node->def->run(call, open->args);
+    fenv_t arithmetic; /* a plug-in's function may change its mode: what runs next must not be other for that */
+    fegetenv(&arithmetic);
+    if (!status) status = status_from(execution->node->def->name, execution->node->def->run(call, open->args));
+    fesetenv(&arithmetic);
     *deferred = open->deferred && !status;
     if (*deferred) {
         pending_release(open);

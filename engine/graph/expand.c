@@ -17,6 +17,7 @@ enum { MOST_OF_AN_ID = 200 /* bytes */, MOST_NODES = 5000000 /* made in one run 
 
 NodusGraph *nodus_graph(NodusCall *call)
 {
+    if (call->host) call->refused = "nodus_graph";
     Arena *arena = call->run && call->execution ? arena_new() : NULL;
     NodusGraph *graph = arena ? memory_alloc(sizeof *graph) : NULL;
     if (!graph) {

@@ -4,6 +4,7 @@
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
 #include "engine/graph/run.h"
+#include "engine/tensor/device_memory.h"
 #include <math.h>
 #include <nodus/nodus.h>
 
@@ -27,6 +28,20 @@ NodusList nodus_run_value(const NodusRun *run, const char *node, uint32_t slot)
         if (run->keep[i].node == index && result && slot < result->slots) return slot_list(&result->slot[slot]);
     }
     return (NodusList){0};
+}
+
+bool nodus_run_identity(const NodusRun *run, const char *node, uint32_t slot, uint32_t item, uint64_t identity[2])
+{
+    const int32_t index = run->workflow ? workflow_find(run->workflow, node) : -1;
+    const RunKeep *keep = NULL;
+    for (int i = 0; i < run->keeps && index >= 0; i++)
+        if (run->keep[i].node == index && run->keep[i].result) keep = &run->keep[i];
+    if (!keep || slot >= keep->result->slots || item >= keep->result->slot[slot].count) return false;
+    const uint64_t parts[] = {keep->signature.low, keep->signature.high, slot, item};
+    const Hash128 hash = hash_of(parts, sizeof parts);
+    identity[0] = hash.low;
+    identity[1] = hash.high;
+    return true;
 }
 
 NodusValue *nodus_value_ref(NodusValue *value)
@@ -107,6 +122,20 @@ NodusStatus nodus_math_new(NodusEngine *engine, NodusMath **out)
     return NULL;
 }
 
+NodusStatus nodus_math_within(const NodusMath *of, NodusMath **out)
+{
+    NodusMath *math = memory_alloc(sizeof *math);
+    if (!math) return status_memory();
+    *math = (NodusMath){.device = of->device, .pool = of->pool, .cancel = of->cancel, .plans = of->plans, .weights = of->weights};
+    *out = math;
+    return NULL;
+}
+
+bool nodus_math_cancelled(const NodusMath *math)
+{
+    return math->cancel && atomic_load_explicit(&math->cancel->set, memory_order_relaxed);
+}
+
 void nodus_math_clear(NodusMath *math)
 {
     math_clear(math);
@@ -136,4 +165,22 @@ NodusStatus nodus_tensor_mean(NodusMath *math, const NodusTensor *x, double *mea
     for (int64_t i = 0; i < count; i++) squares += (data[i] - *mean) * (data[i] - *mean);
     *deviation = sqrt(squares / (double)count);
     return NULL;
+}
+
+NodusStatus nodus_tensor_make(NodusMath *math, NodusTensor **out, int rank, const int64_t *dim,
+                              void (*fill)(void *user, float *data), void *user)
+{
+    Tensor *tensor = NULL;
+    NODUS_TRY(math_new(math, rank, dim, &tensor));
+    *out = tensor;
+    if (storage_on_host(tensor->storage)) {
+        fill(user, tensor->data);
+        return NULL;
+    }
+    float *data = memory_array((size_t)nodus_tensor_count(tensor) + 1, sizeof *data);
+    if (!data) return status_memory();
+    fill(user, data);
+    NodusStatus status = nodus_tensor_from_f32(math, out, rank, dim, data);
+    memory_free(data);
+    return status;
 }

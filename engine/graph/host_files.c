@@ -7,7 +7,6 @@
 #include "engine/formats/npy.h"
 #include "engine/formats/picture.h"
 #include "engine/graph/engine.h"
-#include <math.h>
 #include <nodus/nodus.h>
 #include <string.h>
 
@@ -38,13 +37,6 @@ static NodusStatus path_for_writing(NodusEngine *engine, const char *folder, con
 
 /* ---- Pictures ------------------------------------------------------------------------------------------------------ */
 
-/* As SaveImage: 255·x, brought into 0 … 255, cut. */
-static uint8_t byte_of(float x)
-{
-    const float scaled = 255.0f * x;
-    return scaled >= 255.0f ? 255 : scaled > 0 ? (uint8_t)scaled : 0;
-}
-
 static NodusStatus encode(NodusMath *math, const NodusTensor *image, uint8_t **png, size_t *size)
 {
     const int rank = nodus_tensor_rank(image);
@@ -58,7 +50,7 @@ static NodusStatus encode(NodusMath *math, const NodusTensor *image, uint8_t **p
     const size_t count = (size_t)(height * width * channels);
     uint8_t *bytes = memory_array(count, 1);
     if (!bytes) return status_memory();
-    for (size_t i = 0; i < count; i++) bytes[i] = byte_of(data[i]);
+    for (size_t i = 0; i < count; i++) bytes[i] = picture_byte(data[i]);
     NodusStatus status = png_encode(bytes, (int)width, (int)height, (int)channels, PNG_LEVEL, false, NULL, 0, png, size);
     memory_free(bytes);
     return status;

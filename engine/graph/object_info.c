@@ -55,7 +55,8 @@ void object_info_options_free(Options *options)
 static void member(Text *out, const char *name)
 {
     if (out->length && out->data[out->length - 1] != '{') text_add(out, ", ");
-    text_format(out, "\"%s\": ", name);
+    json_put_string(out, name, false);
+    text_add(out, ": ");
 }
 
 static void text_member(Text *out, const char *name, const char *text)

@@ -8,6 +8,7 @@
 NodusStatus nodus_defer(NodusCall *call, NodusPending **pending)
 {
     *pending = NULL;
+    if (call->host) call->refused = "nodus_defer";
     if (!call->execution || !call->run) return nodus_error(NODUS_ERROR_INTERNAL, "nodus_defer is for running nodes only");
     NodusPending *open = (NodusPending *)call; /* its first member */
     if (open->deferred) return nodus_error(NODUS_ERROR_INTERNAL, "%s defers twice", call->node->class_type);

@@ -4,17 +4,19 @@
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
 #include "engine/graph/descriptor.h"
+#include "engine/graph/process.h"
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 /* Sizes of the tables in the first build with this ABI number: no plug-in has smaller ones. */
-enum { LEAST_INFO = 32, LEAST_TYPE = 72, LEAST_NODE = 144, LEAST_DEF = 24 };
+enum { LEAST_INFO = 32, LEAST_TYPE = 72, LEAST_NODE = 144, LEAST_DEF = 24, LEAST_OP = 48, LEAST_PATCH = 112 };
 
 /* ---- The stage ----------------------------------------------------------------------------------------------------- */
 
-static const char *const kind_name[PLUGIN_KINDS] = {"type", "node", "sampler", "scheduler"};
+static const char *const kind_name[PLUGIN_KINDS] = {"type", "node", "sampler", "scheduler", "operation", "patch class"};
+static const char *const a_kind[PLUGIN_KINDS] = {"a type", "a node", "a sampler", "a scheduler", "an operation", "a patch class"};
 
 const char *plugin_table_name(PluginKind kind, const void *table)
 {
@@ -22,6 +24,8 @@ const char *plugin_table_name(PluginKind kind, const void *table)
     case PLUGIN_TYPE: return ((const NodusType *)table)->name;
     case PLUGIN_NODE: return ((const NodusNode *)table)->name;
     case PLUGIN_SAMPLER: return ((const NodusSamplerDef *)table)->name;
+    case PLUGIN_OP: return ((const NodusOpDef *)table)->name;
+    case PLUGIN_PATCH: return ((const NodusPatchClass *)table)->name;
     default: return ((const NodusSchedulerDef *)table)->name;
     }
 }
@@ -32,6 +36,8 @@ static bool is_registered(const Registry *registry, PluginKind kind, const char 
     case PLUGIN_TYPE: return registry_type(registry, name);
     case PLUGIN_NODE: return registry_node(registry, name) && registry_node(registry, name)->run; /* else only known: it fills the place */
     case PLUGIN_SAMPLER: return registry_sampler(registry, name);
+    case PLUGIN_OP: return registry_op(registry, name);
+    case PLUGIN_PATCH: return registry_patch(registry, name);
     default: return registry_scheduler(registry, name);
     }
 }
@@ -73,13 +79,13 @@ static void *copy_table(NodusPlugin *plugin, PluginKind kind, const void *table,
     uint32_t given = 0;
     if (table) memcpy(&given, table, sizeof given);
     if (!table || given < least || given > 16 * size) {
-        faults_add(&plugin->faults, "a %s has no table, or one whose struct_size is %u instead of %zu", kind_name[kind], given, size);
+        faults_add(&plugin->faults, "%s has no table, or one whose struct_size is %u instead of %zu", a_kind[kind], given, size);
         return NULL;
     }
     for (size_t i = size; i < given; i++)
         if (((const uint8_t *)table)[i]) {
-            faults_add(&plugin->faults, "a %s uses what only a later nodus has: install that one, or build against this one's header",
-                       kind_name[kind]);
+            faults_add(&plugin->faults, "%s uses what only a later nodus has: install that one, or build against this one's header",
+                       a_kind[kind]);
             return NULL;
         }
     void *copy = memory_alloc(size);
@@ -123,6 +129,22 @@ void nodus_plugin_scheduler(NodusPlugin *plugin, const NodusSchedulerDef *schedu
     stage(plugin, PLUGIN_SCHEDULER, copy, before);
 }
 
+void nodus_plugin_op(NodusPlugin *plugin, const NodusOpDef *op)
+{
+    NodusOpDef *copy = copy_table(plugin, PLUGIN_OP, op, LEAST_OP, sizeof *op);
+    const size_t before = plugin->faults.count;
+    if (copy) descriptor_op(copy, &plugin->faults);
+    stage(plugin, PLUGIN_OP, copy, before);
+}
+
+void nodus_plugin_patch(NodusPlugin *plugin, const NodusPatchClass *patch)
+{
+    NodusPatchClass *copy = copy_table(plugin, PLUGIN_PATCH, patch, LEAST_PATCH, sizeof *patch);
+    const size_t before = plugin->faults.count;
+    if (copy) descriptor_patch(copy, &plugin->faults);
+    stage(plugin, PLUGIN_PATCH, copy, before);
+}
+
 /* What a node emits must be of a type that somebody registers; the types of a plug-in may come after its nodes. */
 static void check_outputs(NodusPlugin *plugin)
 {
@@ -146,12 +168,24 @@ static NodusStatus commit(NodusPlugin *plugin)
         NODUS_TRY(registry_add_sampler(registry, stage[PLUGIN_SAMPLER].item[i]));
     for (size_t i = 0; i < stage[PLUGIN_SCHEDULER].count; i++)
         NODUS_TRY(registry_add_scheduler(registry, stage[PLUGIN_SCHEDULER].item[i]));
+    for (size_t i = 0; i < stage[PLUGIN_OP].count; i++) NODUS_TRY(registry_add_op(registry, stage[PLUGIN_OP].item[i]));
+    for (size_t i = 0; i < stage[PLUGIN_PATCH].count; i++) NODUS_TRY(registry_add_patch(registry, stage[PLUGIN_PATCH].item[i]));
     return NULL;
+}
+
+NodusStatus plugin_register(NodusPlugin *plugin)
+{
+    size_t tables = 0;
+    check_outputs(plugin);
+    for (int kind = 0; kind < PLUGIN_KINDS; kind++) tables += plugin->stage[kind].count;
+    if (!tables && !faults_any(&plugin->faults)) faults_add(&plugin->faults, "it registers nothing");
+    if (plugin->faults.failed) return status_memory();
+    return faults_any(&plugin->faults) ? NULL : commit(plugin);
 }
 
 /* ---- The library --------------------------------------------------------------------------------------------------- */
 
-static void read_file(NodusPlugin *plugin)
+void plugin_read_file(NodusPlugin *plugin)
 {
     struct stat info;
     FileMap map;
@@ -206,22 +240,22 @@ static void run_init(NodusPlugin *plugin, void *library)
         faults_add(&plugin->faults, "it has no nodus_plugin_init: NODUS_PLUGIN(…) is followed by its body in braces");
         return;
     }
-    NodusStatus status = init.call(plugin);
+    NodusStatus status = status_from("nodus_plugin_init", init.call(plugin));
     if (status) faults_add(&plugin->faults, "it says: %s", nodus_error_message(status));
     nodus_error_free(status);
-    check_outputs(plugin);
-    size_t tables = 0;
-    for (int kind = 0; kind < PLUGIN_KINDS; kind++) tables += plugin->stage[kind].count;
-    if (!tables && !faults_any(&plugin->faults)) faults_add(&plugin->faults, "it registers nothing");
 }
 
 static void load(NodusPlugin *plugin)
 {
+    ProcessState process;
     char *path = realpath(plugin->file, NULL); /* a name without / would be looked for elsewhere */
+    process_note(&process);
     void *library = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
-    free(path);
-    if (!library) add_linker_fault(plugin);
+    if (!path) plugin->faults.failed = true; /* the file was just read: only memory can be missing */
+    else if (!library) add_linker_fault(plugin);
     else if (check_info(plugin, library)) run_init(plugin, library);
+    free(path);
+    process_restore(&process, &plugin->remarks);
 }
 
 NodusStatus plugin_open(Registry *registry, const char *file, NodusPlugin **out)
@@ -230,10 +264,11 @@ NodusStatus plugin_open(Registry *registry, const char *file, NodusPlugin **out)
     if (!plugin) return status_memory();
     plugin->registry = registry;
     plugin->file = memory_text(file);
-    if (plugin->file) read_file(plugin);
-    if (plugin->file && !faults_any(&plugin->faults)) load(plugin);
-    NodusStatus status = plugin->file && !plugin->faults.failed ? NULL : status_memory();
-    if (!status && !faults_any(&plugin->faults)) status = commit(plugin);
+    const PluginLanguage *language = plugin_language(registry, file);
+    if (plugin->file && language) plugin_read_source(plugin, language);
+    else if (plugin->file) plugin_read_file(plugin);
+    if (plugin->file && !language && !faults_any(&plugin->faults)) load(plugin);
+    NodusStatus status = plugin->file ? plugin_register(plugin) : status_memory();
     if (status) plugin_free(plugin);
     else *out = plugin;
     return status;
@@ -246,7 +281,9 @@ void plugin_free(NodusPlugin *plugin)
         for (size_t i = 0; i < plugin->stage[kind].count; i++) memory_free(plugin->stage[kind].item[i]);
         memory_free(plugin->stage[kind].item);
     }
+    if (plugin->language) plugin->language->close(plugin->held);
     faults_free(&plugin->faults);
+    faults_free(&plugin->remarks);
     memory_free(plugin->file);
     memory_free(plugin);
 }

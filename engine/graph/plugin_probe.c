@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 enum { LONGEST_REPORT = 1 << 20 };
+#define LOOK 0.1 /* seconds between looks at whether we are to end */
 
 extern char **environ;
 
@@ -43,35 +44,43 @@ static int spawn(const PluginProbe *probe, int pipe, pid_t *child)
     return failed;
 }
 
-/* What it says until it closes its end; false: it did not in time. */
+/* Whether somebody wants this process to end. The program that opens an engine holds such signals back until it is open. */
+static bool is_interrupted(void)
+{
+    sigset_t waiting;
+    return !sigpending(&waiting) && (sigismember(&waiting, SIGINT) == 1 || sigismember(&waiting, SIGTERM) == 1);
+}
+
+/* What it says until it closes its end; false: it did not in time, or we are to end. */
 static bool listen_to(int pipe, double until, Text *said)
 {
     char piece[4096];
-    for (;;) {
+    while (!is_interrupted()) {
         const double left = until - file_clock();
         struct pollfd wait = {.fd = pipe, .events = POLLIN};
-        const int ready = left > 0 ? poll(&wait, 1, (int)(left * 1000) + 1) : 0;
-        if (ready < 0 && errno == EINTR) continue;
+        const int ready = left > 0 ? poll(&wait, 1, left < LOOK ? (int)(left * 1000) + 1 : (int)(LOOK * 1000)) : 0;
+        if ((ready < 0 && errno == EINTR) || (!ready && left > LOOK)) continue;
         if (ready <= 0) return false;
         const ssize_t got = read(pipe, piece, sizeof piece);
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) return true;
         if (said->length + (size_t)got <= LONGEST_REPORT) text_add_n(said, piece, (size_t)got);
     }
+    return false;
 }
 
-/* The child's end, waited for in small steps; false: it did not come in time. */
+/* The child's end, waited for in small steps; false: it did not come in time, or we are to end. */
 static bool wait_for(pid_t child, double until, int *how)
 {
     for (;;) {
         const pid_t got = waitpid(child, how, WNOHANG);
         if (got == child || (got < 0 && errno != EINTR)) return got == child;
-        if (file_clock() > until) return false;
+        if (file_clock() > until || is_interrupted()) return false;
         usleep(2000);
     }
 }
 
-static void describe_end(bool in_time, int how, double timeout, Text *out)
+void plugin_probe_end(bool in_time, int how, double timeout, Text *out)
 {
     if (!in_time) text_format(out, "it hangs while it is loaded: there was no answer within %g s", timeout);
     else if (WIFSIGNALED(how))
@@ -96,11 +105,15 @@ NodusStatus plugin_probe(const PluginProbe *probe, Text *report, bool *survived)
     kill(-child, SIGKILL); /* whatever it left running */
     if (!in_time) waitpid(child, &how, 0);
     close(ends[0]);
+    if (!in_time && is_interrupted()) {
+        text_free(&said);
+        return nodus_error(NODUS_ERROR_CANCELLED, "cancelled while %s was tried", probe->file);
+    }
     *survived = in_time && WIFEXITED(how) && said.length && said.data[said.length - 1] == '\n' && !said.failed;
     if (*survived) text_add_n(report, said.data, said.length - 1);
     else {
         Text fault = {0};
-        describe_end(in_time, how, timeout, &fault);
+        plugin_probe_end(in_time, how, timeout, &fault);
         plugin_report_fault(probe->file, text_get(&fault), report);
         text_free(&fault);
     }

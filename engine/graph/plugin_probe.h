@@ -17,6 +17,9 @@ enum { PROBE_SECONDS = 20 };
  * is that the program could not be run. */
 NodusStatus plugin_probe(const PluginProbe *probe, Text *report, bool *survived);
 
+/* How a process ended that loaded a plug-in, in words; in_time: by itself. */
+void plugin_probe_end(bool in_time, int how, double timeout, Text *out);
+
 /* The one fault of a report that a probe made up. */
 void plugin_report_first_fault(const char *report, Text *out);
 

@@ -24,8 +24,9 @@ static void put_faults(Text *out, const char *name, const Faults *faults)
 }
 
 /* What people will miss, though it works. */
-static void add_remarks(const NodusPlugin *plugin, Faults *remarks)
+static void add_remarks(NodusPlugin *plugin)
 {
+    Faults *remarks = &plugin->remarks;
     const Staged *nodes = &plugin->stage[PLUGIN_NODE];
     for (size_t i = 0; i < nodes->count; i++) {
         const NodusNode *node = nodes->item[i];
@@ -51,9 +52,8 @@ static void put_info(Text *out, const NodusPluginInfo *info)
     json_put_string(out, info->about ? info->about : "", false);
 }
 
-void plugin_report(const NodusPlugin *plugin, Text *out)
+void plugin_report(NodusPlugin *plugin, Text *out)
 {
-    Faults remarks = {0};
     text_add(out, "{\"file\": ");
     json_put_string(out, plugin->file, false);
     text_format(out, ", \"good\": %s", faults_any(&plugin->faults) ? "false" : "true");
@@ -62,10 +62,11 @@ void plugin_report(const NodusPlugin *plugin, Text *out)
     put_tables(out, "nodes", plugin, PLUGIN_NODE);
     put_tables(out, "samplers", plugin, PLUGIN_SAMPLER);
     put_tables(out, "schedulers", plugin, PLUGIN_SCHEDULER);
+    put_tables(out, "operations", plugin, PLUGIN_OP);
+    put_tables(out, "patches", plugin, PLUGIN_PATCH);
     put_faults(out, "faults", &plugin->faults);
-    add_remarks(plugin, &remarks);
-    put_faults(out, "remarks", &remarks);
-    faults_free(&remarks);
+    add_remarks(plugin);
+    put_faults(out, "remarks", &plugin->remarks);
     text_char(out, '}');
 }
 
@@ -73,7 +74,7 @@ void plugin_report_fault(const char *file, const char *fault, Text *out)
 {
     text_add(out, "{\"file\": ");
     json_put_string(out, file, false);
-    text_add(out, ", \"good\": false, \"types\": [], \"nodes\": [], \"samplers\": [], \"schedulers\": [], \"faults\": [");
+    text_add(out, ", \"good\": false, \"types\": [], \"nodes\": [], \"samplers\": [], \"schedulers\": [], \"operations\": [], \"patches\": [], \"faults\": [");
     json_put_string(out, fault, false);
     text_add(out, "], \"remarks\": []}");
 }

@@ -6,6 +6,7 @@
 #include "engine/base/file.h"
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
+#include "engine/graph/isolate.h"
 #include "engine/graph/names.h"
 #include "engine/graph/plugin_probe.h"
 #include <dirent.h>
@@ -26,6 +27,12 @@ static int is_library(const struct dirent *entry)
     return entry->d_name[0] != '.' && length > 3 && !strcmp(entry->d_name + length - 3, ".so");
 }
 
+static int is_source(const struct dirent *entry)
+{
+    const size_t length = strlen(entry->d_name);
+    return entry->d_name[0] != '.' && length > 4 && !strcmp(entry->d_name + length - 4, ".lua");
+}
+
 /* ---- Loading ------------------------------------------------------------------------------------------------------- */
 
 static void warn(const NodusEngineOptions *options, const char *file, const char *why)
@@ -37,10 +44,10 @@ static void warn(const NodusEngineOptions *options, const char *file, const char
 }
 
 /* Whether it may be loaded here. `how`: how it ended when it was tried. */
-static NodusStatus is_alive(const NodusEngineOptions *options, const char *file, Text *how, bool *alive)
+static NodusStatus is_alive(const NodusEngineOptions *options, const Registry *registry, const char *file, Text *how, bool *alive)
 {
     *alive = true;
-    if (!options->plugin_program || !file_exists(file)) return NULL;
+    if (!options->plugin_program || !file_exists(file) || plugin_language(registry, file)) return NULL;
     if (plugin_verdict_read(options->no_cache ? NULL : options->cache_directory, file, alive, how)) return NULL;
     const PluginProbe probe = {.program = options->plugin_program, .file = file, .quiet = true};
     Text report = {0};
@@ -66,20 +73,10 @@ static NodusStatus keep(Plugins *plugins, NodusPlugin *plugin)
     return NULL;
 }
 
-static NodusStatus load(Plugins *plugins, const NodusEngineOptions *options, Registry *registry, const char *file)
+/* What it brings is registered, or told to be no good. */
+static NodusStatus take(Plugins *plugins, const NodusEngineOptions *options, const char *file, NodusPlugin *plugin)
 {
-    Text how = {0};
-    bool alive;
-    NodusPlugin *plugin = NULL;
-    NodusStatus status = is_alive(options, file, &how, &alive);
-    if (!status && !alive) {
-        text_format(&how, " (nodus plugin check %s tries it again)", file);
-        warn(options, file, text_get(&how));
-    }
-    text_free(&how);
-    if (status || !alive) return status;
-    NODUS_TRY(plugin_open(registry, file, &plugin));
-    status = faults_status(&plugin->faults);
+    NodusStatus status = faults_status(&plugin->faults);
     if (!status) return keep(plugins, plugin); /* when that fails the engine does not open, and the tables stay where they are */
     warn(options, file, nodus_error_message(status));
     nodus_error_free(status);
@@ -87,10 +84,31 @@ static NodusStatus load(Plugins *plugins, const NodusEngineOptions *options, Reg
     return NULL;
 }
 
-static NodusStatus load_folder(Plugins *plugins, const NodusEngineOptions *options, Registry *registry, const char *folder)
+static NodusStatus load(Plugins *plugins, const NodusEngineOptions *options, Registry *registry, const char *file)
+{
+    Text how = {0};
+    bool alive;
+    NodusPlugin *plugin = NULL;
+    if (options->isolate && !plugin_language(registry, file)) {
+        NODUS_TRY(isolate_open(options, registry, file, &plugin));
+        return take(plugins, options, file, plugin);
+    }
+    NodusStatus status = is_alive(options, registry, file, &how, &alive);
+    if (!status && !alive) {
+        text_format(&how, " (nodus plugin check %s tries it again)", file);
+        warn(options, file, text_get(&how));
+    }
+    text_free(&how);
+    if (status || !alive) return status;
+    NODUS_TRY(plugin_open(registry, file, &plugin));
+    return take(plugins, options, file, plugin);
+}
+
+static NodusStatus load_folder(Plugins *plugins, const NodusEngineOptions *options, Registry *registry, const char *folder,
+                               int (*wanted)(const struct dirent *entry))
 {
     struct dirent **entry = NULL;
-    const int count = folder ? scandir(folder, &entry, is_library, alphasort) : 0;
+    const int count = folder ? scandir(folder, &entry, wanted, alphasort) : 0;
     NodusStatus status = NULL;
     for (int i = 0; i < count; i++) {
         char *file = status ? NULL : file_join(folder, entry[i]->d_name);
@@ -102,12 +120,21 @@ static NodusStatus load_folder(Plugins *plugins, const NodusEngineOptions *optio
     return status;
 }
 
+/* A file of nodes, or a folder of such files. */
+static NodusStatus load_sources(Plugins *plugins, const NodusEngineOptions *options, Registry *registry, const char *path)
+{
+    if (plugin_language(registry, path)) return load(plugins, options, registry, path);
+    if (!file_is_folder(path)) warn(options, path, "there is no such folder, and its name is not that of a file in Lua (.lua)");
+    return load_folder(plugins, options, registry, path, is_source);
+}
+
 NodusStatus plugins_open(const NodusEngineOptions *options, const Folders *folders, Registry *registry, Plugins **out)
 {
     Plugins *plugins = *out = memory_alloc(sizeof *plugins);
     if (!plugins) return status_memory();
-    if (!options->no_plugins) NODUS_TRY(load_folder(plugins, options, registry, folders_plugins(folders)));
+    if (!options->no_plugins) NODUS_TRY(load_folder(plugins, options, registry, folders_plugins(folders), is_library));
     for (int i = 0; i < options->plugin_count; i++) NODUS_TRY(load(plugins, options, registry, options->plugins[i]));
+    for (int i = 0; i < options->lua_node_count; i++) NODUS_TRY(load_sources(plugins, options, registry, options->lua_nodes[i]));
     return NULL;
 }
 
@@ -129,9 +156,20 @@ static void hash_plugin(const NodusPlugin *plugin, NodusHash *hash)
     nodus_hash_u64(hash, plugin->hash.high);
 }
 
+/* The plug-in's number, or −1. */
+static int32_t owner_of(const Plugins *plugins, PluginKind kind, const char *name)
+{
+    return plugins && plugins->count && name ? names_get(&plugins->owner[kind], name) : -1;
+}
+
+bool plugins_same(const Plugins *plugins, PluginKind kind, const char *name, const char *node)
+{
+    return owner_of(plugins, kind, name) == owner_of(plugins, PLUGIN_NODE, node);
+}
+
 void plugins_hash(const Plugins *plugins, PluginKind kind, const char *name, NodusHash *hash)
 {
-    const int32_t owner = plugins && plugins->count && name ? names_get(&plugins->owner[kind], name) : -1;
+    const int32_t owner = owner_of(plugins, kind, name);
     if (owner >= 0) hash_plugin(plugins->item[owner], hash);
 }
 

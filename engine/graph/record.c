@@ -48,7 +48,7 @@ bool record_storable(const Result *result)
     return true;
 }
 
-static NodusStatus write_value(NodusWriter *writer, const NodusValue *value)
+NodusStatus record_write_value(NodusWriter *writer, const NodusValue *value)
 {
     NODUS_TRY(record_items_put(writer, &value->kind, 1));
     switch (value->kind) {
@@ -71,7 +71,7 @@ static NodusStatus write_items(NodusWriter *writer, const Result *result)
     NODUS_TRY(nodus_write_text(writer, result->ui));
     for (uint32_t s = 0; s < result->slots; s++) {
         NODUS_TRY(nodus_write_u64(writer, result->slot[s].count));
-        for (uint32_t i = 0; i < result->slot[s].count; i++) NODUS_TRY(write_value(writer, result->slot[s].item[i]));
+        for (uint32_t i = 0; i < result->slot[s].count; i++) NODUS_TRY(record_write_value(writer, result->slot[s].item[i]));
     }
     return NULL;
 }
@@ -127,11 +127,12 @@ static NodusStatus read_payload(NodusReader *reader, const Registry *registry, N
     NODUS_TRY(nodus_read_u64(reader, &version));
     if (!type || !type->load || version != version_of(type))
         return record_items_wrong(reader, "a value of a type, or of a version of it, that this build does not have");
+    reader->type = type;
     NODUS_TRY(type->load(reader, &payload));
     return value_payload(type, payload, out);
 }
 
-static NodusStatus read_value(NodusReader *reader, const Registry *registry, NodusValue **out)
+NodusStatus record_read_value(NodusReader *reader, const Registry *registry, NodusValue **out)
 {
     uint8_t kind;
     double number;
@@ -156,7 +157,7 @@ static NodusStatus read_slot(NodusReader *reader, const Registry *registry, Resu
         return record_items_wrong(reader, "a list longer than the record");
     for (uint64_t i = 0; i < count; i++) {
         NodusValue *value;
-        NODUS_TRY(read_value(reader, registry, &value));
+        NODUS_TRY(record_read_value(reader, registry, &value));
         NODUS_TRY(result_append(result, slot, value));
     }
     return NULL;

@@ -34,6 +34,9 @@ NodusStatus record_write(const Result *result, const RecordKey *key, size_t limi
 /* Any bytes may come: an error tells why they are no record of that key. */
 NodusStatus record_read(const uint8_t *data, size_t size, const RecordKey *key, const Registry *registry, Device *device,
                         Result **out);
+/* One value of a result, without a frame: what crosses to another process. Blockers do not. */
+NodusStatus record_write_value(NodusWriter *writer, const NodusValue *value);
+NodusStatus record_read_value(NodusReader *reader, const Registry *registry, NodusValue **out);
 /* Writes length and hash into a record's head, of at least RECORD_HEAD bytes. */
 enum { RECORD_HEAD = 80 };
 void record_seal(uint8_t *data, size_t size);

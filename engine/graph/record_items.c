@@ -188,7 +188,7 @@ static NodusStatus put_numbers(NodusWriter *writer, int dtype, const uint8_t *nu
     const uint8_t *block;
     uint32_t size = 0;
     Packer packer = {0};
-    NodusStatus status = dtype == DTYPE_F32 && bytes ? packer_open(&packer) : NULL;
+    NodusStatus status = dtype == DTYPE_F32 && bytes && !writer->raw ? packer_open(&packer) : NULL;
     if (!status && packer.packed) {
         pack_block(&packer, numbers, block_at(bytes, 0), &block, &size);
         if (size <= block_at(bytes, 0) - block_at(bytes, 0) / GAIN) packing = PLANES;

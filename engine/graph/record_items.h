@@ -7,12 +7,15 @@
 struct NodusWriter {
     uint8_t *data;
     size_t size, capacity, limit;
+    bool raw; /* tensors are not packed: the bytes only cross to another process */
 };
 
 struct NodusReader {
     const uint8_t *data;
     size_t size, at;
     Device *device; /* where tensors go */
+    const NodusType *type; /* of the payload that is being read */
+    bool alone;            /* one value, which ends where the reader does */
 };
 
 NodusStatus record_items_put(NodusWriter *writer, const void *data, size_t size);

@@ -1,12 +1,13 @@
-/* registry.c: the types, nodes, samplers and schedulers of an engine.
+/* registry.c: the types, nodes, samplers, schedulers, operations and patch classes of an engine.
  *
- * One idea: four lists, each with an index by name. A table that cannot be right (no name, an argument outside its struct, more
+ * One idea: six lists, each with an index by name. A table that cannot be right (no name, an argument outside its struct, more
  * inputs than a bit set holds) is refused here, so that everything behind may trust it. */
 #include "engine/graph/registry.h"
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
 #include "engine/base/text.h"
 #include "engine/graph/descriptor.h"
+#include "engine/graph/given.h"
 #include "engine/graph/names.h"
 #include "engine/graph/value.h"
 #include <pthread.h>
@@ -24,7 +25,8 @@ typedef struct List {
 struct Registry {
     pthread_mutex_t lock; /* of sealing: first runs may come from several threads at once */
     bool sealed;
-    List types, nodes, samplers, schedulers;
+    List types, nodes, samplers, schedulers, ops, patches;
+    const PluginLanguage *language;
     NodusType **tensor_types; /* made here, freed here */
     size_t tensor_count, tensor_capacity;
 };
@@ -80,6 +82,8 @@ void registry_free(Registry *registry)
     list_free(&registry->nodes);
     list_free(&registry->samplers);
     list_free(&registry->schedulers);
+    list_free(&registry->ops);
+    list_free(&registry->patches);
     for (size_t i = 0; i < registry->tensor_count; i++) memory_free(registry->tensor_types[i]);
     memory_free(registry->tensor_types);
     pthread_mutex_destroy(&registry->lock);
@@ -209,6 +213,26 @@ NodusStatus registry_add_scheduler(Registry *registry, const NodusSchedulerDef *
     return list_add(registry, &registry->schedulers, "scheduler", scheduler->name, scheduler);
 }
 
+void registry_use_language(Registry *registry, const PluginLanguage *language)
+{
+    registry->language = language;
+}
+
+const PluginLanguage *registry_language(const Registry *registry)
+{
+    return registry->language;
+}
+
+NodusStatus registry_add_op(Registry *registry, const NodusOpDef *op)
+{
+    return list_add(registry, &registry->ops, "operation", op->name, op);
+}
+
+NodusStatus registry_add_patch(Registry *registry, const NodusPatchClass *patch)
+{
+    return list_add(registry, &registry->patches, "patch class", patch->name, patch);
+}
+
 static int compare_nodes(const void *a, const void *b)
 {
     const NodusNode *const *x = a, *const *y = b;
@@ -240,11 +264,13 @@ const NodusType *registry_type(const Registry *registry, const char *name)
 
 const NodusType *registry_whole_type(const Registry *registry, const NodusType *type)
 {
-    return type->struct_size < sizeof *type ? registry_type(registry, type->name) : type;
+    const NodusType *known = registry_type(registry, type->name);
+    return known && known->free == type->free ? known : NULL; /* a table of that name with another function is another type */
 }
 
 const NodusNode *registry_node(const Registry *registry, const char *name)
 {
+    if (name && !strcmp(name, GIVEN_CLASS)) return &given_node;
     return list_get(&registry->nodes, name);
 }
 
@@ -266,6 +292,16 @@ const NodusSamplerDef *registry_sampler(const Registry *registry, const char *na
 const NodusSchedulerDef *registry_scheduler(const Registry *registry, const char *name)
 {
     return list_get(&registry->schedulers, name);
+}
+
+const NodusOpDef *registry_op(const Registry *registry, const char *name)
+{
+    return list_get(&registry->ops, name);
+}
+
+const NodusPatchClass *registry_patch(const Registry *registry, const char *name)
+{
+    return list_get(&registry->patches, name);
 }
 
 const char *registry_sampler_name(const Registry *registry, int index)

@@ -48,10 +48,11 @@ static NodusStatus find_keeps(NodusRun *run)
     return NULL;
 }
 
-void run_keep(NodusRun *run, int32_t node, Result *result)
+void run_keep(NodusRun *run, int32_t node, Result *result, Hash128 signature)
 {
     for (int i = 0; i < run->keeps; i++)
-        if (run->keep[i].node == node && !run->keep[i].result) run->keep[i].result = result_ref(result);
+        if (run->keep[i].node == node && !run->keep[i].result)
+            run->keep[i] = (RunKeep){.node = node, .result = result_ref(result), .signature = signature};
 }
 
 static NodusStatus validate_run(NodusRun *run)
@@ -86,7 +87,11 @@ NodusStatus run_new(NodusEngine *engine, const char *json, size_t length, const 
     NodusStatus status = run->arena && report_init(&run->report) ? NULL : status_memory();
     registry_seal(engine->registry);
     if (!status) status = workflow_parse(engine->registry, engine->folders, json, length, &run->report, &run->workflow);
-    if (!status && run->workflow) status = validate_run(run);
+    if (!status && run->workflow) {
+        run->workflow->given = options->given;
+        run->workflow->given_count = options->given_count;
+        status = validate_run(run);
+    }
     if (status) run_free(run);
     else *out = run;
     return status;

@@ -15,6 +15,7 @@ typedef struct RunDump {
 typedef struct RunKeep {
     int32_t node;
     Result *result; /* NULL: it got none */
+    Hash128 signature;
 } RunKeep;
 
 struct NodusRun {
@@ -50,6 +51,6 @@ NodusStatus run_check(NodusEngine *engine, const char *json, size_t length, bool
 NodusStatus run_prompt_text(NodusRun *run, const char **text);
 NodusStatus run_pnginfo_text(NodusRun *run, const char **text);
 void run_warn(NodusRun *run, const Node *node, const char *message);
-void run_keep(NodusRun *run, int32_t node, Result *result); /* takes a reference if the host asked for that node */
+void run_keep(NodusRun *run, int32_t node, Result *result, Hash128 signature); /* takes a reference if the host asked for that node */
 void run_report_warnings(NodusRun *run); /* those that validation found */
 #endif

@@ -56,7 +56,7 @@ static int32_t visible(const Scheduler *scheduler, int32_t node)
 static void hand_out(Scheduler *scheduler, int32_t node, Result *result)
 {
     NodusRun *run = scheduler->run;
-    run_keep(run, node, result);
+    run_keep(run, node, result, scheduler->demand.growth.signature[node]);
     for (int i = 0; i < run->dumps; i++) {
         if (run->dump[i].node != node) continue;
         NodusStatus status = dump_write(run->engine, run->dump[i].dump, result);

@@ -48,6 +48,8 @@ typedef struct Workflow {
     int32_t *order; /* by validation: the nodes that roots need, sources first */
     int32_t order_count;
     struct Facts *facts; /* by validation: what is known before a run (facts.h); may be NULL */
+    const struct NodusGiven *given; /* values of the host, by name */
+    int given_count;
 } Workflow;
 
 /* Parses the API format, its HTTP envelope, or a workflow as the editor saves it, which is converted (ui.h). What is wrong with the

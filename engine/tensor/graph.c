@@ -41,14 +41,19 @@ static const char *graph_scope(const OpGraph *graph)
     return graph->scope_count ? graph->scopes[graph->scope_count - 1] : "";
 }
 
-void graph_fail(OpGraph *graph, const char *format, ...)
+void graph_fail_v(OpGraph *graph, NodusErrorKind kind, const char *format, va_list args)
 {
     if (graph->error) return;
+    graph->error = status_v(kind, NULL, format, args);
+    if (*graph_scope(graph)) graph->error = nodus_error_prefix(graph->error, "%s", graph_scope(graph));
+}
+
+void graph_fail(OpGraph *graph, const char *format, ...)
+{
     va_list args;
     va_start(args, format);
-    graph->error = status_v(NODUS_ERROR_FILE, NULL, format, args);
+    graph_fail_v(graph, graph->stamp ? NODUS_ERROR_INPUT : NODUS_ERROR_FILE, format, args); /* a plug-in builds too: not the file's fault */
     va_end(args);
-    if (*graph_scope(graph)) graph->error = nodus_error_prefix(graph->error, "%s", graph_scope(graph));
 }
 
 static void graph_memory(OpGraph *graph)
@@ -192,5 +197,6 @@ void graph_visit(OpGraph *graph, Site *site)
             NodusStatus status = graph->patch_classes[i]->build(graph->patch_selves[i], graph, site);
             if (!graph->error) graph->error = status;
             else nodus_error_free(status);
+            if (graph->error) graph->error = nodus_error_prefix(graph->error, "patch %s", graph->patch_classes[i]->name);
         }
 }

@@ -5,6 +5,7 @@
  * through it, and graph_finish returns it; so builders need no checks. Builders emit primitive ops only (kernels/ops.h). */
 #ifndef TENSOR_GRAPH_H
 #define TENSOR_GRAPH_H
+#include <stdarg.h>
 #include "engine/base/status.h"
 #include "engine/tensor/weights.h"
 #include "kernels/ops.h"
@@ -22,6 +23,7 @@ void graph_free(OpGraph *graph); /* NULL is allowed */
 NodusStatus graph_finish(OpGraph *graph);
 /* Sets the sticky error, if there is none yet, prefixed with the current scope. */
 void graph_fail(OpGraph *graph, const char *format, ...) NODUS_PRINTF(2, 3);
+void graph_fail_v(OpGraph *graph, NodusErrorKind kind, const char *format, va_list args);
 
 /* Scopes: after graph_push(g, "blocks.%d", 2) the key of "norm.weight" is "…blocks.2.norm.weight". A pushed text may hold dots and may end
  * in one; an empty one changes nothing. */

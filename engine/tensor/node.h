@@ -36,6 +36,7 @@ typedef struct Node {
     int64_t dim[VIEW_RANK];
     NodeAttrs attrs;
     const char *name; /* of an input, or the key of a weight */
+    const float *numbers; /* of an input that is always the same; else NULL */
     int weight;       /* index in the weight set */
     /* Decided by the layout pass: whose memory it is (itself, or the node it is a view of), how it lies there. */
     int32_t base;
@@ -60,6 +61,9 @@ struct NodusOpGraph {
     const void *const *patch_selves;
     int patch_count;
     struct Draws *draws; /* where patches draw, or NULL */
+    uint32_t stamp;           /* in what strangers hold of it (op_public.c); 0: nothing yet */
+    const char *public_scope; /* before the names of their inputs, or NULL */
+    int constants;
 };
 
 /* Appends a node; OP_NONE after an error (which then sticks). */

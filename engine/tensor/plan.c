@@ -56,6 +56,7 @@ void plan_unref(Plan *plan)
     memory_free(plan->ops);
     memory_free(plan->views);
     memory_free(plan->packed);
+    for (size_t i = 0; i < plan->input_count; i++) nodus_tensor_unref(plan->inputs[i].constant);
     memory_free(plan->inputs);
     memory_free(plan->outputs);
     memory_free(plan->slots);
@@ -124,6 +125,18 @@ static bool plan_computes(const Node *node, int32_t id)
     return !node->dead && node->base == id && node->kind < OP_COUNT;
 }
 
+static NodusStatus plan_input(Plan *plan, const Node *node)
+{
+    PlanPort *port = &plan->inputs[plan->input_count++];
+    *port = (PlanPort){.name = node->name, .view = plan_strided(node)};
+    if (!node->numbers) return NULL;
+    NODUS_TRY(tensor_new(plan->device, node->dtype, node->rank, node->dim, &port->constant));
+    const View to = view_of(port->constant);
+    View from = to;
+    from.data = (void *)(uintptr_t)node->numbers;
+    return device_copy(plan->device, &to, &from);
+}
+
 static NodusStatus plan_ports(Plan *plan)
 {
     const OpGraph *graph = plan->graph;
@@ -131,7 +144,7 @@ static NodusStatus plan_ports(Plan *plan)
     plan->outputs = memory_array(graph->output_count + 1, sizeof *plan->outputs);
     if (!plan->inputs || !plan->outputs) return status_memory();
     for (size_t i = 0; i < graph->count; i++)
-        if (graph->nodes[i].kind == NODE_INPUT && !graph->nodes[i].dead) plan->inputs[plan->input_count++] = (PlanPort){graph->nodes[i].name, plan_strided(&graph->nodes[i])};
+        if (graph->nodes[i].kind == NODE_INPUT && !graph->nodes[i].dead) NODUS_TRY(plan_input(plan, &graph->nodes[i]));
     for (size_t i = 0; i < graph->output_count; i++) {
         PlanPort *port = &plan->outputs[plan->output_count++];
         port->name = graph->outputs[i].name;

@@ -24,12 +24,19 @@ uint64_t plan_network(const Plan *plan); /* equal for plans that use the same we
 double plan_flop(const Plan *plan);
 
 /* The tensors of one run, by name. Inputs may have any strides; outputs are made contiguous, on the scratch list. */
-enum { BINDINGS_MAX = 32 };
+enum { BINDINGS_MAX = 32, BINDINGS_NAME = 80 };
 typedef struct NodusBindings {
     struct { const char *name; const Tensor *tensor; } input[BINDINGS_MAX];
     struct { const char *name; Tensor **tensor; } output[BINDINGS_MAX];
     int inputs, outputs;
+    /* For what patches of plug-ins give: */
+    NodusMath *math;
+    const char *scope;                      /* before their names */
+    char text[BINDINGS_MAX][BINDINGS_NAME]; /* those names, where input[i].name is one */
+    Tensor *number[BINDINGS_MAX];           /* tensors made for their numbers */
+    int numbers;
 } Bindings;
+void bindings_release(Bindings *bindings); /* gives those tensors back: after the run */
 void bindings_input(Bindings *bindings, const char *name, const Tensor *tensor);
 void bindings_output(Bindings *bindings, const char *name, Tensor **tensor);
 /* Arena and weights stay under the memory budget: weights that do not all fit are packed anew in each run, a piece ahead of the computing

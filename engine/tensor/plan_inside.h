@@ -8,7 +8,7 @@ typedef struct PlanWeight {
     int index, op, input; /* weight `index` of the set as input `input` of op `op` */
     size_t bytes, at;     /* packed (0: as it lies in the file), and where in its segment */
 } PlanWeight;
-typedef struct PlanPort { const char *name; View view; } PlanPort;
+typedef struct PlanPort { const char *name; View view; Tensor *constant; /* what it always is, or NULL */ } PlanPort;
 typedef struct PlanSlot { int port; size_t offset; } PlanSlot; /* an address that ops read: into input `port` */
 
 /* Some ops in a row and the weights that they read. */

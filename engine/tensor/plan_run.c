@@ -26,10 +26,15 @@ void bindings_output(Bindings *bindings, const char *name, Tensor **tensor)
     bindings->outputs++;
 }
 
+void bindings_release(Bindings *bindings)
+{
+    while (bindings->numbers > 0) nodus_tensor_release(bindings->math, bindings->number[--bindings->numbers]);
+}
+
 /* The address of an input in the form that was compiled: contiguous, of the declared type. */
 static NodusStatus plan_bind(NodusMath *math, const PlanPort *port, const Bindings *bindings, void **data)
 {
-    const Tensor *tensor = NULL;
+    const Tensor *tensor = port->constant;
     for (int i = 0; i < bindings->inputs; i++)
         if (strcmp(bindings->input[i].name, port->name) == 0) tensor = bindings->input[i].tensor;
     char one[SHAPE_TEXT], two[SHAPE_TEXT];

@@ -49,8 +49,27 @@ typedef struct NodusSamplerDef {
     uint32_t struct_size, flags;
     const char *name;
     NodusSampler *run;
-    const void *data; /* what `run` gets as `options` where the node that samples has none of its own; for languages */
+    const void *data; /* where it is set, `run` gets it as `options`; for languages */
 } NodusSamplerDef;
+
+/* One step of a guided model: what each of its conditionings predicts, x0, in the order in which they were given. */
+typedef struct NodusGuiding {
+    uint32_t struct_size;
+    NodusMath *math;
+    const NodusTensor *x; /* the noised latent */
+    float sigma;
+    const NodusTensor *const *prediction;
+    int predictions;
+} NodusGuiding;
+
+/* How such predictions become one: the rule of a GUIDER (nodus_emit_guider). */
+typedef struct NodusGuiderDef {
+    uint32_t struct_size, flags; /* no flags yet */
+    const char *name;            /* for people: "guidance" */
+    /* *out: a prediction of the shape of x, on the scratch list. Called each step, on the thread of the sampling. */
+    NodusStatus (*guide)(const void *self, const NodusGuiding *guiding, NodusTensor **out);
+    void (*free)(void *self); /* NULL: nothing is to be freed */
+} NodusGuiderDef;
 
 /* What a scheduler may know of the model: its table of sigmas and the map between sigma and (fractional) timestep. */
 typedef struct NodusNoiseLevels {

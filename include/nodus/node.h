@@ -18,6 +18,7 @@
 #define NODUS_NODE_H
 
 #include <nodus/diffusion.h>
+#include <nodus/op.h>
 #include <nodus/tensor.h>
 
 #ifdef __cplusplus
@@ -257,6 +258,10 @@ NODUS_API NodusStatus nodus_emit_uint(NodusCall *call, uint32_t slot, uint64_t v
 NODUS_API NodusStatus nodus_emit_float(NodusCall *call, uint32_t slot, double value);
 NODUS_API NodusStatus nodus_emit_boolean(NodusCall *call, uint32_t slot, bool value);
 NODUS_API NodusStatus nodus_emit_string(NodusCall *call, uint32_t slot, const char *text);
+/* A GUIDER with a rule of its own (diffusion.h): `model` is the payload of a MODEL, `conditioning` has those of 1 to 3
+ * CONDITIONINGs; both are shared. `def` lives as long as the engine; `self` belongs to the value, also when this fails. */
+NODUS_API NodusStatus nodus_emit_guider(NodusCall *call, uint32_t slot, const NodusGuiderDef *def, void *self, const void *model,
+                                        const void *const *conditioning, int count);
 /* Passes an input value on unchanged. */
 NODUS_API NodusStatus nodus_emit_value(NodusCall *call, uint32_t slot, NodusValue *value);
 /* Emits a blocker: what depends on it does not run. message NULL: silently. */
@@ -282,6 +287,8 @@ NODUS_API void nodus_parallel(NodusCall *call, int64_t parts, void (*body)(void 
 NODUS_API NodusMath *nodus_math(NodusCall *call);
 /* `data` of the table of the node that is called. */
 NODUS_API const void *nodus_call_data(NodusCall *call);
+/* What a declared input, by its place in the table, is bound to in this call; borrowed. NULL: nothing, or a whole list. */
+NODUS_API NodusValue *nodus_input_value(NodusCall *call, uint32_t input);
 /* Zeroed memory that lives until the call returns; NULL when out of memory. */
 NODUS_API void *nodus_alloc(NodusCall *call, size_t bytes);
 /* An error that blames an input, by name. */
@@ -299,6 +306,13 @@ NODUS_API const char *nodus_option(NodusCall *call, const char *name);
 /* Registered samplers and schedulers by name; NULL when there is none. */
 NODUS_API const NodusSamplerDef *nodus_sampler(NodusCall *call, const char *name);
 NODUS_API const NodusSchedulerDef *nodus_scheduler(NodusCall *call, const char *name);
+/* Runs the operation that is registered as `name` (nodus_plugin_op, by any plug-in) on f32 tensors: nodus_op_apply by name. A result
+ * that another plug-in's operation has a part in is not kept on disk. */
+NODUS_API NodusStatus nodus_op_run(NodusCall *call, const char *name, uint32_t inputs, const NodusTensor *const *in,
+                                   const double *parameter, NodusTensor **out);
+/* Registered operations and patch classes by name; NULL when there is none. `origin` (NULL: not wanted) gets the plug-in's file added. */
+NODUS_API const NodusOpDef *nodus_op(NodusCall *call, const char *name, NodusHash *origin);
+NODUS_API const NodusPatchClass *nodus_patch_class(NodusCall *call, const char *name, NodusHash *origin);
 
 /* Looking at values of any type. The payload of INT, FLOAT, BOOLEAN, STRING: read it with nodus_value_print. */
 NODUS_API const char *nodus_value_type(const NodusValue *value);
@@ -392,6 +406,8 @@ NODUS_API void nodus_plugin_type(NodusPlugin *plugin, const NodusType *type);
 NODUS_API void nodus_plugin_node(NodusPlugin *plugin, const NodusNode *node);
 NODUS_API void nodus_plugin_sampler(NodusPlugin *plugin, const NodusSamplerDef *sampler);
 NODUS_API void nodus_plugin_scheduler(NodusPlugin *plugin, const NodusSchedulerDef *scheduler);
+NODUS_API void nodus_plugin_op(NodusPlugin *plugin, const NodusOpDef *op);               /* nodus/op.h */
+NODUS_API void nodus_plugin_patch(NodusPlugin *plugin, const NodusPatchClass *patch);    /* nodus/patch.h */
 
 #ifdef __cplusplus
 #define NODUS_PLUGIN_SYMBOL_ extern "C" NODUS_API

@@ -87,6 +87,9 @@ typedef struct NodusPluginCheck {
 NODUS_API NodusStatus nodus_plugin_check(const NodusPluginCheck *check, char **report, bool *good);
 /* What that process does: loads the plug-in into this one, for good. */
 NODUS_API NodusStatus nodus_plugin_report(const char *file, char **report, bool *good);
+/* What the process of an isolated plug-in does (NodusEngineOptions.isolate): serves an engine at the other end of that socket until it
+ * closes. The process must end when this returns. */
+NODUS_API NodusStatus nodus_plugin_host(int socket, const char *file);
 
 /* Workflows come in two formats, and runs and checks take either: the API format, which the engine runs, and the one that ComfyUI's editor
  * saves (a list "nodes"). nodus_convert makes the first of the second: *prompt is laid out for people, the same text each time;
@@ -144,6 +147,22 @@ typedef struct NodusDump {
     const char *file;
 } NodusDump;
 
+/* A value of the host as an input of a prompt. There it is the node {"class_type": "NodusGiven", "inputs": {"name": "…"}}, whose only
+ * output it is; a prompt with such a node is refused where no value of that name is given. `identity` stands for the value in
+ * signatures: equal numbers promise equal values. `local`: only as long as this engine lives, so nothing made of it goes to disk. */
+typedef struct NodusGiven {
+    const char *name;
+    NodusValue *value;
+    uint64_t identity[2];
+    bool local;
+} NodusGiven;
+
+/* Runs that go on at the same time may share a sequence: their events then come one at a time, with ids of one count. It must live as long
+ * as they do. */
+typedef struct NodusSequence NodusSequence;
+NODUS_API NodusStatus nodus_sequence_new(uint64_t first_event_id, NodusSequence **out);
+NODUS_API void nodus_sequence_free(NodusSequence *sequence); /* NULL is allowed */
+
 typedef struct NodusRunOptions {
     uint32_t struct_size;
     int index;               /* "prompt" of the events */
@@ -167,6 +186,9 @@ typedef struct NodusRunOptions {
     int force_count;
     const char *const *keep; /* node ids whose results nodus_run_value gives: asked for even where no output needs them */
     int keep_count;
+    NodusSequence *sequence; /* NULL: one of its own, from first_event_id on */
+    const NodusGiven *given; /* in references of the host's, which must last as long as the run */
+    int given_count;
 } NodusRunOptions;
 
 typedef enum NodusOutcome { NODUS_SUCCESS = 0, NODUS_FAILED = 1, NODUS_REFUSED = 2, NODUS_CANCELLED = 130 } NodusOutcome;
@@ -198,6 +220,16 @@ NODUS_API const NodusNode *nodus_engine_node_at(NodusEngine *engine, int index);
 /* The values of a slot of a node that NodusRunOptions.keep names: an empty list where it got none. They live until nodus_run_free, or as
  * long as a reference of their own. */
 NODUS_API NodusList nodus_run_value(const NodusRun *run, const char *node, uint32_t slot);
+/* What stands for a value of nodus_run_value in signatures, as NodusGiven wants it. False where there is none. */
+NODUS_API bool nodus_run_identity(const NodusRun *run, const char *node, uint32_t slot, uint32_t item, uint64_t identity[2]);
+/* A tensor as a value: of type IMAGE [b, h, w, 3 or 4], MASK [b, h, w], SIGMAS [n] or LATENT [b, c, h, w] (`mask` is its noise mask, or
+ * NULL; else not used). Another rank is an error. *identity is the hash of its content. */
+NODUS_API NodusStatus nodus_value_from_tensor(NodusEngine *engine, const char *type, const NodusTensor *tensor,
+                                              const NodusTensor *mask, NodusValue **out, uint64_t identity[2]);
+/* A value of type SAMPLER, with a copy of `def` (its name must last): `release` is called with def->data, on any thread, when the last
+ * reference is gone. *identity is 0 and a number like no other of this engine. On failure nothing is released. */
+NODUS_API NodusStatus nodus_value_sampler(NodusEngine *engine, const NodusSamplerDef *def, void (*release)(const void *data),
+                                          NodusValue **out, uint64_t identity[2]);
 NODUS_API NodusValue *nodus_value_ref(NodusValue *value);
 NODUS_API void nodus_value_unref(NodusValue *value); /* NULL is allowed */
 /* What a value is: NODUS_INT, NODUS_SEED (an integer of 64 bits without sign), NODUS_FLOAT, NODUS_BOOLEAN, NODUS_STRING, NODUS_LINK (a
@@ -216,9 +248,15 @@ NODUS_API NodusStatus nodus_value_text(const NodusValue *value, char **text);
 /* Eager math outside of a node: one thread at a time uses it. Results belong to it until nodus_math_clear, or longer with a reference of
  * their own. It must be freed before its engine. */
 NODUS_API NodusStatus nodus_math_new(NodusEngine *engine, NodusMath **out);
+/* The same within a call: the device and cancel token of `of`, which must outlive it, with a scratch list of its own. */
+NODUS_API NodusStatus nodus_math_within(const NodusMath *of, NodusMath **out);
+NODUS_API bool nodus_math_cancelled(const NodusMath *math); /* the run is to end */
 NODUS_API void nodus_math_clear(NodusMath *math);
 NODUS_API void nodus_math_free(NodusMath *math); /* NULL is allowed */
 NODUS_API NodusStatus nodus_tensor_mean(NodusMath *math, const NodusTensor *x, double *mean, double *deviation, double *low, double *high);
+/* A new f32 tensor whose numbers `fill` writes, all of them, row-major: for what no operation covers. */
+NODUS_API NodusStatus nodus_tensor_make(NodusMath *math, NodusTensor **out, int rank, const int64_t *dim,
+                                        void (*fill)(void *user, float *data), void *user);
 
 /* Files of a folder of the engine ("input", "output", "temp"): `name` is relative and cannot leave it. A picture is [h, w, c] or
  * [1, h, w, c] of 1, 3 or 4 channels, 0 … 1, written as PNG as SaveImage does; read, it is [frames, h, w, 3]. An array is NumPy's
@@ -251,9 +289,14 @@ typedef struct NodusScriptOptions {
     void (*print)(void *user, const char *text, size_t length); /* a line of print, with its line feed; NULL: nowhere */
     /* Fills in how each of the script's runs is to be made: index, first_event_id, event … NULL: defaults. */
     void (*prepare)(void *user, NodusRunOptions *options);
-    /* Called with each run before it executes and (`ended`) before it is freed: to cancel it from elsewhere. */
+    /* Called with each run before it executes and (`ended`) before it is freed: to cancel it from elsewhere. n.parallel has several runs
+     * at once. Like `prepare` it is called on the thread of the script; NodusRunOptions.event is called on those of the runs. */
     void (*watch)(void *user, NodusRun *run, bool ended);
     bool (*cancelled)(void *user); /* asked often while Lua computes; true ends the script */
+    /* For one's own scripts only: all libraries of Lua (io, os, debug, package), modules of `folder`, and no limit but those given above. */
+    bool unsafe;
+    /* For a console: nodus_script_do gives the values of an expression to `print`, and the limits, `cancelled` too, are those of one piece. */
+    bool console;
 } NodusScriptOptions;
 
 /* Runs a script to its end. NODUS_SUCCESS; NODUS_FAILED with an error that has the script's line; NODUS_REFUSED where it is no Lua;
@@ -261,12 +304,17 @@ typedef struct NodusScriptOptions {
 NODUS_API NodusOutcome nodus_script_run(NodusEngine *engine, const char *source, size_t length, const NodusScriptOptions *options,
                                         NodusStatus *error);
 
-/* The same in pieces, for a console: what one piece defines, the next one sees; limits hold for all of them together. `options` must live
- * as long as the script. One thread at a time. */
+/* The same in pieces: what one piece defines, the next one sees; limits hold for all of them together, unless it is a console. `options`
+ * must live as long as the script. One thread at a time. */
 typedef struct NodusScript NodusScript;
 NODUS_API NodusStatus nodus_script_open(NodusEngine *engine, const NodusScriptOptions *options, NodusScript **out);
 NODUS_API NodusOutcome nodus_script_do(NodusScript *script, const char *source, size_t length, NodusStatus *error);
 NODUS_API void nodus_script_close(NodusScript *script); /* NULL is allowed */
+/* Of a console: whether more lines could make Lua of a text that is none yet: "for i = 1, 3 do". */
+NODUS_API bool nodus_script_incomplete(NodusScript *script, const char *source, size_t length);
+/* Of a console: what could stand at the end of a text, from byte *start on: node and input names, choices, fields, globals. *names has a
+ * line each, "" where there is nothing; the caller frees. Nothing of the script is called. */
+NODUS_API NodusStatus nodus_script_complete(NodusScript *script, const char *text, size_t length, size_t *start, char **names);
 
 #ifdef __cplusplus
 }

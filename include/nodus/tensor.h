@@ -108,6 +108,8 @@ NODUS_API NodusStatus nodus_tensor_from_f32(NodusMath *math, NodusTensor **out, 
                                             const float *data);
 /* A new f32 tensor of one value. */
 NODUS_API NodusStatus nodus_tensor_fill(NodusMath *math, NodusTensor **out, int rank, const int64_t *dim, float value);
+/* A line of text as a picture [9 · scale, 6 · scale · letters, 3]: ink on the paper of contact sheets. Letters beyond ASCII are boxes. */
+NODUS_API NodusStatus nodus_tensor_text(NodusMath *math, NodusTensor **out, const char *text, int scale);
 /* The tensor's numbers as row-major f32 in host memory, for work that no operation covers. The memory is read-only and
  * lives as long as the scratch list. */
 NODUS_API NodusStatus nodus_tensor_map_f32(NodusMath *math, const NodusTensor *x, const float **data);

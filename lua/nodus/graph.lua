@@ -4,8 +4,7 @@
 local core, require = ...
 local N = require "nodus.node"
 local fail, format, concat, sort = core.fail, string.format, table.concat, table.sort
-local type, getmetatable, setmetatable, rawget, ipairs, pairs = type, getmetatable, setmetatable, rawget, ipairs, pairs
-local write = core.json_write
+local type, getmetatable, setmetatable, rawget, ipairs, pairs, next = type, getmetatable, setmetatable, rawget, ipairs, pairs, next
 local Node, Link = N.Node, N.Link
 
 local Graph, methods = {}, {}
@@ -22,23 +21,21 @@ end
 
 --- The nodes that these need, themselves included, in the order in which they were made.
 local function reachable(roots)
-  local seen, list, at = {}, {}, 0
-  for _, root in ipairs(roots) do
-    if not seen[root] then
-      seen[root] = true
-      list[#list + 1] = root
-    end
+  local found, orders, list, at = {}, {}, {}, 0 -- nodes by their order; what is known of them
+  local function find(node)
+    if found[node._order] then return end
+    found[node._order] = node
+    orders[#orders + 1] = node._order
   end
-  while at < #list do
+  for _, root in ipairs(roots) do find(root) end
+  while at < #orders do
     at = at + 1
-    for _, value in pairs(list[at]._in) do
-      if type(value) == "table" and getmetatable(value) == Link and not seen[value._node] then
-        seen[value._node] = true
-        list[#list + 1] = value._node
-      end
+    for _, value in next, found[orders[at]]._in do
+      if type(value) == "table" and getmetatable(value) == Link then find(value._node) end
     end
   end
-  sort(list, function(a, b) return a._order < b._order end)
+  sort(orders)
+  for i, order in ipairs(orders) do list[i] = found[order] end
   return list
 end
 
@@ -46,7 +43,7 @@ end
 local function number(list)
   local ids, taken, last = {}, {}, 0
   for _, node in ipairs(list) do
-    local id = node._id
+    local id = rawget(node, "_id")
     if id then
       if taken[id] then fail(format("two nodes have the id %s: %s and %s", id, tostring(taken[id]), tostring(node))) end
       ids[node], taken[id] = id, node
@@ -54,97 +51,98 @@ local function number(list)
   end
   for _, node in ipairs(list) do
     if not ids[node] then
-      repeat last = last + 1 until not taken[tostring(last)]
-      ids[node] = tostring(last)
+      local id
+      repeat
+        last = last + 1
+        id = tostring(last)
+      until not taken[id]
+      ids[node] = id
     end
   end
   return ids
 end
 
---- A literal, a list or an object (as core.json_read gives them).
-local function value_text(value)
-  if type(value) ~= "table" then return write(value) end
-  local parts = {}
-  if getmetatable(value) == core.list then
-    for i = 1, value.n do parts[i] = value_text(value[i]) end
-    return "[" .. concat(parts, ", ") .. "]"
-  end
-  for i, name in ipairs(value) do parts[i] = write(name) .. ": " .. value_text(value[name]) end
-  return "{" .. concat(parts, ", ") .. "}"
-end
-
---- Calls add(name, value) for each input that a node has, in their order: that of the file it came from, else that of its class.
-local function each_input(node, add)
-  local values, inputs = node._in, node._def.inputs
-  if not node._names and not node._def.variadic then
-    for i = 1, #inputs do
-      local value = values[inputs[i].name]
-      if value ~= nil then add(inputs[i].name, value) end
-    end
-    return
-  end
-  local seen, more = {}, {}
+--- The names of a node's inputs in their order: that of the file it came from, then that of its class.
+local function input_order(node)
+  local def, names = node._def, rawget(node, "_names")
+  if not names and not def.variadic then return def.names end
+  local order, seen, more = {}, {}, {}
   local function once(name)
-    if not seen[name] and values[name] ~= nil then add(name, values[name]) end
+    if not seen[name] then order[#order + 1] = name end
     seen[name] = true
   end
-  for _, name in ipairs(node._names or nothing) do once(name) end
-  for _, input in ipairs(inputs) do once(input.name) end
-  for name in pairs(values) do
+  for _, name in ipairs(names or nothing) do once(name) end
+  for _, name in ipairs(def.names) do once(name) end
+  for name in pairs(node._in) do
     if not seen[name] then more[#more + 1] = name end
   end
   sort(more)
   for _, name in ipairs(more) do once(name) end
+  return order
 end
 
-local quoted = setmetatable({}, { __index = function(t, name)
-  local text = write(name)
-  t[name] = text
-  return text
-end })
+--- Calls add(name, value) for each input that a node has, in that order.
+local function each_input(node, add)
+  local values = node._in
+  for _, name in ipairs(input_order(node)) do
+    if values[name] ~= nil then add(name, values[name]) end
+  end
+end
 
-local function node_text(node, links)
-  local parts, count, inputs = {}, 0, node._def.by
-  each_input(node, function(name, value)
-    local text
-    if type(value) ~= "table" then text = write(value, inputs[name] and inputs[name].kind == "seed")
-    elseif getmetatable(value) == Link then text = links[value._node] .. value._slot - 1 .. "]"
-    else text = value_text(value) end
-    count = count + 1
-    parts[count] = quoted[name] .. ": " .. text
-  end)
-  local title = node._title and format(', "_meta": {"title": %s}', write(node._title)) or ""
-  return '{"class_type": ' .. quoted[node._def.name] .. ', "inputs": {' .. concat(parts, ", ") .. "}" .. title .. "}"
+--- What an input could be given.
+local function wanted(def, input)
+  if input.kind ~= "combo" then return ", of type " .. input.type end
+  local list = N.choices(def, input)
+  return #list == 0 and ", a file, but there is none" or ": " .. concat(list, ", ", 1, math.min(#list, 12))
 end
 
 local function check_needed(node)
   for _, input in ipairs(node._def.needed) do
-    if node._in[input.name] == nil and input.kind ~= "combo" and not node._loaded then
-      fail(format("%s (made at line %d) needs %s, of type %s", node._def.name, node._line, input.name, input.type))
+    if node._in[input.name] == nil and not node._loaded then
+      fail(format("%s (made at line %d) needs %s%s", node._def.name, node._line, input.name, wanted(node._def, input)))
     end
   end
 end
 
---- The prompt's text, and the ids by node.
+--- The prompt's text, the ids by node, and the nodes.
 local function prompt(roots)
   local list = reachable(roots)
-  local ids, links, lines = number(list), {}, {}
-  for _, node in ipairs(list) do links[node] = "[" .. write(ids[node]) .. ", " end
+  local ids, names = number(list), {}
   for i, node in ipairs(list) do
     check_needed(node)
-    lines[i] = "  " .. write(ids[node]) .. ": " .. node_text(node, links)
+    names[i] = input_order(node)
   end
-  return "{\n" .. concat(lines, ",\n") .. "\n}\n", ids
+  return core.json_prompt(list, names, ids, Link), ids, list
 end
 
---- The workflow as JSON, for `nodus run` or ComfyUI.
+--- What exists only here cannot be in a file that others read.
+local function refuse_given(list)
+  for _, node in ipairs(list) do
+    if rawget(node, "_given") then
+      local where = node._line > 0 and format(" (given at line %d)", node._line) or ""
+      fail(format("this workflow holds a value of the script, of type %s%s, which no file can hold: save it (tensor:save \"name.png\" "
+        .. "or .npy) and let a node such as LoadImage read it", node._links[1]._type, where))
+    end
+  end
+end
+
+--- The text of a workflow that others can read.
+local function portable(roots)
+  local text, _, list = prompt(roots)
+  refuse_given(list)
+  return text
+end
+
+--- graph:to_json(): the workflow as JSON, for `nodus run` or ComfyUI.
+---@return string
 function methods.to_json(graph)
-  return (prompt(graph._nodes))
+  return portable(graph._nodes)
 end
 
---- Writes the workflow into the output folder.
+--- graph:save(name): writes the workflow into the output folder.
+---@param name string
 function methods.save(graph, name)
-  core.save_text(name, (prompt(graph._nodes)))
+  core.save_text(name, portable(graph._nodes))
   return graph
 end
 
@@ -220,9 +218,10 @@ end
 --- ---- Runs --------------------------------------------------------------------------------------------------------------------
 
 --- One function for all events: what the result is made of, then the functions that the script gave.
-local function listener(result, options, nodes)
+local function listener(result, options, nodes, index)
   return function(event)
     local kind, answer = event.kind, nil
+    event.index = index
     if event.ui then take_ui(result, event) end
     if kind == "error" and not result.error then
       result.error = format("%s: %s", event.node and place(event.node, nodes, event.class) or "the run", event.message)
@@ -255,7 +254,8 @@ local function kept(wanted, ids)
   return keep
 end
 
-local function run(roots, wanted, options)
+--- A run that is to be made: what core.run takes, and the result that it will fill.
+local function job_of(roots, wanted, options, index)
   options = options or nothing
   local text, ids = prompt(roots)
   local nodes = {}
@@ -266,13 +266,42 @@ local function run(roots, wanted, options)
   end
   local result = { files = {}, texts = {}, ui = {}, made = 0, cached = 0, _ids = ids }
   local how = { timeout = options.timeout, strict = options.strict, previews = options.preview ~= nil or options.previews }
-  result.status, result._values = core.run(text, kept(all, ids), how, listener(result, options, nodes))
+  local heard = options.progress or options.preview or options.on
+  local given = {}
+  for node in pairs(ids) do
+    if node._given then given[#given + 1] = node._given end
+  end
+  return {
+    text = text, keep = kept(all, ids), given = given, options = how, prompt = heard ~= nil, result = result,
+    listener = listener(result, options, nodes, index),
+  }
+end
+
+--- What a job that is over gave, or its error.
+local function result_of(job)
+  local result = job.result
+  result.status, result._values = job.status, job.values
   if result.status == "cancelled" and not result.stopped then fail("the run was cancelled") end
+  if result.status == "skipped" then fail("this graph was not run, for another one failed") end
   if result.error and result.status ~= "cancelled" then fail(result.error) end
   return setmetatable(result, Result)
 end
 
---- Runs the graph; what nodes it was given (or `keep = { … }`) gave is in the result. Options: keep, timeout (seconds), strict,
+--- Coroutines whose runs are gathered, to be made several at once (sweep.lua): there a run is a yield of its job.
+local gathering = setmetatable({}, { __mode = "k" })
+local running, yieldable, yield = coroutine.running, coroutine.isyieldable, coroutine.yield
+
+local function run(roots, wanted, options)
+  local job = job_of(roots, wanted, options)
+  if gathering[running()] and yieldable() then yield(job) else core.run({ job }, 1) end
+  return result_of(job)
+end
+
+local function outputs_of(node, result)
+  return setmetatable({ _node = node, _values = result._values[result._ids[node]] or {}, _result = result }, Outputs)
+end
+
+--- graph:run([options]): runs the graph; what nodes it was given (or `keep = { … }`) gave is in the result. Options: keep, timeout (seconds), strict,
 --- progress = function(value, max, event), preview = function(tensor, event), on = function(event); one that returns "cancel" ends it.
 function methods.run(graph, options)
   return run(graph._nodes, graph._keep, options)
@@ -280,12 +309,11 @@ end
 
 --- node:run(): the same for one node and what it needs; its outputs are fields of the result.
 function N.methods.run(node, options)
-  local result = run({ node }, { node }, options)
-  return setmetatable({ _node = node, _values = result._values[result._ids[node]] or {}, _result = result }, Outputs)
+  return outputs_of(node, run({ node }, { node }, options))
 end
 
 function N.methods.to_json(node)
-  return (prompt { node })
+  return portable { node }
 end
 
 --- link:value(): runs what it needs and gives the value; link:list() all of a list.
@@ -298,18 +326,49 @@ function N.link_methods.list(link, options)
   return result._values[result._ids[link._node]][link._slot]
 end
 
+--- ---- Several at once -------------------------------------------------------------------------------------------------------------
+
+--- The job of a graph, a node or a link, and what makes of its result what `run` or `value` would give.
+local function job_for(item, options, index)
+  local mt = getmetatable(item)
+  if mt == Graph then return job_of(item._nodes, item._keep, options, index), function(result) return result end end
+  if mt == Link then return job_of({ item._node }, { item._node }, options, index), function(result) return result[item] end end
+  if mt ~= Node then fail(format("parallel takes a list of graphs, nodes and links; there is %s at place %d", N.shown(item), index)) end
+  return job_of({ item }, { item }, options, index), function(result) return outputs_of(item, result) end
+end
+
+--- n.parallel(list, [options]): runs graphs, nodes and links at once, `jobs` (2) at a time, and gives what :run() or :value() of each would
+--- give, in order. Work that several need is done once. The other options are those of run; events have the place in the list as `index`.
+--- When one fails, no other is begun; those under way end first, then its error is raised.
+---@param list (nodus.Graph|nodus.Node|nodus.Link)[]
+---@param options? table
+---@return any ...
+local function parallel(list, options)
+  if type(list) ~= "table" or getmetatable(list) then fail("parallel takes a list of graphs, nodes or links: n.parallel{ a, b }") end
+  local jobs, finish, results = {}, {}, {}
+  for i, item in ipairs(list) do jobs[i], finish[i] = job_for(item, options, i) end
+  core.run(jobs, options and options.jobs or 2)
+  for _, skipped in ipairs { false, true } do -- the cause before what it prevented
+    for i, job in ipairs(jobs) do
+      if (job.status == "skipped") == skipped then results[i] = finish[i](result_of(job)) end
+    end
+  end
+  return table.unpack(results, 1, #jobs)
+end
+
 --- ---- Graphs ------------------------------------------------------------------------------------------------------------------
 
 local function graph_of(nodes, keep)
   return setmetatable({ _nodes = nodes, _keep = keep or nothing }, Graph)
 end
 
---- n.graph(node, …): the graph of these and all that they need.
+--- n.graph(…): the graph of these nodes and all that they need.
+---@return nodus.Graph
 local function graph(...)
   local nodes, given = {}, { ... }
   for i, value in ipairs(given) do nodes[i] = node_of(value, "graph") end
   if #nodes == 0 then fail("graph takes the nodes that are wanted") end
-  return graph_of(nodes, nodes)
+  return graph_of(nodes, { table.unpack(nodes) })
 end
 
 local function matching(self, name, what)
@@ -325,16 +384,33 @@ local function matching(self, name, what)
   return found[1]
 end
 
---- The node with that id, title or class.
+--- graph:find(name): the node with that id, title or class.
+---@param name string|integer
+---@return nodus.Node?
 function methods.find(self, name)
   name = tostring(name)
   return matching(self, name, function(node) return node._id end) or matching(self, name, function(node) return node._title end)
     or matching(self, name, function(node) return node._def.name end)
 end
 
---- All nodes, in order.
+--- graph:nodes(): all nodes, in order.
+---@return nodus.Node[]
 function methods.nodes(self)
   return reachable(self._nodes)
+end
+
+--- graph:ids(): the ids of its nodes, by node.
+---@return table<nodus.Node, string>
+function methods.ids(self)
+  return number(reachable(self._nodes))
+end
+
+--- graph:add(node, …): puts nodes into the workflow without asking for what they give: as in a file, they run where an output needs them.
+---@param node nodus.Node
+---@return nodus.Graph
+function methods.add(self, ...)
+  for _, value in ipairs { ... } do self._nodes[#self._nodes + 1] = node_of(value, "add") end
+  return self
 end
 
 function Graph.__index(self, key)
@@ -369,9 +445,11 @@ local function load_node(id, entry)
   return node
 end
 
---- n.load(name): a workflow file beside the script, or in the input folder: API or editor format, or a picture with one inside.
-local function load(name)
-  local workflow, by_id, nodes = core.json_read(core.read_workflow(name)), {}, {}
+--- n.parse(text): the graph of a workflow's text, in API format.
+---@param text string
+---@return nodus.Graph
+local function parse(text)
+  local workflow, by_id, nodes = core.json_read(text), {}, {}
   for _, id in ipairs(workflow) do
     local node = load_node(id, workflow[id])
     if node then
@@ -382,14 +460,23 @@ local function load(name)
   for _, node in ipairs(nodes) do
     local inputs = workflow[node._id].inputs
     if type(inputs) == "table" then
-      node._names = { table.unpack(inputs) }
-      for _, input in ipairs(inputs) do
-        local value = inputs[input]
-        node._in[input] = is_link(value, by_id) and N.link_to(by_id[value[1]], value[2] + 1) or value
+      local values, by = node._in, node._def.by
+      node._names = inputs -- they stand at 1 … n
+      for _, name in ipairs(inputs) do
+        local value = inputs[name]
+        if is_link(value, by_id) then value = N.link_to(by_id[value[1]], value[2] + 1)
+        elseif getmetatable(value) == core.unsigned and by[name] and by[name].kind == "seed" then value = value.n end
+        values[name] = value
       end
     end
   end
   return graph_of(nodes)
 end
 
-return { graph = graph, load = load }
+--- n.load(name): a workflow file beside the script, or in the input folder: API or editor format, or a picture with one inside.
+local function load(name)
+  return parse(core.read_workflow(name))
+end
+
+return { graph = graph, parallel = parallel, gathering = gathering, refuse_given = refuse_given, load = load, parse = parse, methods = methods, each_input = each_input, value_text = core.json_write,
+  Graph = Graph, Result = Result, Outputs = Outputs }

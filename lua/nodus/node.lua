@@ -2,7 +2,8 @@
 --- what is not given has its default. A node is lazy: it only says what is to be computed. Its inputs are read and set as fields, its
 --- outputs are links: `checkpoint.CLIP`, or `checkpoint[2]`. A node given as an input means the output that fits.
 
-local core = ...
+local core, require = ...
+local Sampling = require "nodus.sampling"
 local fail, line, sized, format = core.fail, core.line, core.sized, string.format
 local type, next, setmetatable, getmetatable, rawget = type, next, setmetatable, getmetatable, rawget
 local tointeger, concat, min = math.tointeger, table.concat, math.min
@@ -16,6 +17,7 @@ local function shown(value)
   local mt = getmetatable(value)
   if mt == Node then return "a node " .. value._def.name end
   if mt == Link then return "a link to " .. value._type end
+  if type(value) == "userdata" and value ~= core.null then return (tostring(value)) end
   if type(value) == "table" then return "a table" end
   return type(value) == "number" and tostring(value) or "a " .. type(value)
 end
@@ -133,6 +135,80 @@ local function fitting(def, input, node)
   return link_to(node, found)
 end
 
+-- ---- Values of the script -----------------------------------------------------------------------------------------------------
+
+local given_def
+
+--- A link to a node that stands for a value of the script: the engine's NodusGiven.
+local function link_given(kind, held, name)
+  count = count + 1
+  local node = setmetatable({
+    _def = given_def, _in = { name = name }, _order = count, _line = line(), _links = false, _title = nil, _given = held,
+  }, Node)
+  local link = link_to(node, 1)
+  link._type = kind
+  return link
+end
+
+--- A tensor, or what an earlier run gave, as such a link. Nil, and why, where it cannot be one.
+local function given(value, kind, mask)
+  local held, name = core.given(value, kind, mask)
+  if not held then return nil, name end
+  return link_given(kind or value:type(), held, name)
+end
+
+--- The type that a tensor has as this input: the first that it can be. A latent is no picture: n.latent says so.
+local function tensor_types(input)
+  if input.kind == "any" then return { "IMAGE", "MASK", "SIGMAS" } end
+  local types = {}
+  for _, name in ipairs { "IMAGE", "MASK", "SIGMAS" } do
+    if fits(name, input.type) then types[#types + 1] = name end
+  end
+  return types
+end
+
+local function given_to(def, input, value)
+  local link, why
+  if not core.is_tensor(value) then
+    if fits(value:type(), input.type) then link, why = given(value) end
+  else
+    for _, name in ipairs(tensor_types(input)) do
+      link, why = given(value, name)
+      if link then break end
+    end
+    if fits("LATENT", input.type) and input.kind ~= "any" then why = "a tensor becomes a LATENT by n.latent(tensor)" end
+  end
+  if link then return link end
+  if why then fail(format("%s, %s: %s; this is %s", def.name, input.name, why, tostring(value))) end
+  wrong(def, input, value)
+end
+
+--- n.latent(samples, [mask]): a tensor [batch, channels, height, width] (and one of what to repaint, [batch, height, width]) as a LATENT.
+---@param samples nodus.Tensor
+---@param mask? nodus.Tensor
+---@return nodus.Link
+local function latent(samples, mask)
+  if not core.is_tensor(samples) or (mask ~= nil and not core.is_tensor(mask)) then fail("latent takes a tensor, and perhaps a mask") end
+  local link, why = given(samples, "LATENT", mask)
+  return link or fail(format("latent: %s; this is %s", why, tostring(samples)))
+end
+
+--- n.sampler(run, [options]): a function run(s, x) as a SAMPLER. It takes the noised latent x down to the last of s.sigmas with
+--- s:denoise(x, sigma) and what else s has (docs/lua.md), and gives the latent. With needs_uncond = true denoise gives the unconditional
+--- prediction too. The function is called on the thread of the script, each time anew.
+---@param run fun(s: table, x: nodus.Tensor): nodus.Tensor
+---@param options? table
+---@return nodus.Link
+local function sampler(run, options)
+  if type(run) ~= "function" then fail("sampler takes a function: n.sampler(function(s, x) … end)") end
+  local function call(s, x)
+    local latent = run(setmetatable(s, Sampling), x)
+    if not core.is_tensor(latent) then error("a sampler gives a tensor, not " .. (latent == nil and "nothing (nil)" or type(latent)), 0) end
+    return latent
+  end
+  return link_given("SAMPLER", core.given_sampler(call, options ~= nil and options.needs_uncond == true))
+end
+
 local unchecked = { name = "*", type = "*", kind = "any" }
 
 local function checked(def, name, value)
@@ -152,6 +228,7 @@ local function checked(def, name, value)
     if input.kind ~= "combo" and not fits(value._type, input.type) then wrong(def, input, value) end
     return value
   end
+  if type(value) == "userdata" and value ~= core.null then return given_to(def, input, value) end
   local literal = not (mt and mt ~= core.list) and literals[input.kind](input, value)
   if literal == nil or (literal == false and (input.kind ~= "boolean" and input.kind ~= "any" or mt)) then wrong(def, input, value) end
   if input.kind == "boolean" and type(literal) ~= "boolean" then wrong(def, input, value) end
@@ -162,11 +239,29 @@ end
 
 local classes = {}
 
+--- What a combo takes: what its table lists, else what its folder or registry holds now.
+local function choices(def, input)
+  if input.choices or not input.folder then return input.choices or {} end
+  local inputs = core.json_read(core.object_info(def.name))[def.name].input
+  local row = inputs.required and inputs.required[input.name] or inputs.optional and inputs.optional[input.name]
+  local list = {}
+  for i = 1, row and row[1].n or 0 do list[i] = row[1][i] end
+  return list
+end
+
+--- The names of a registry (samplers, schedulers) do not change: as good as listed in the table, and the first is the default.
+local function list_registry(def, input)
+  input.choices = choices(def, input)
+  for i, name in ipairs(input.choices) do input.choices[name] = i end
+  if input.def == nil then input.def = input.choices[1] end
+end
+
 local function complete(def)
-  def.filled, def.needed, def.slots, def.by = {}, {}, {}, {}
-  for _, input in ipairs(def.inputs) do
+  def.filled, def.needed, def.slots, def.by, def.names = {}, {}, {}, {}, {}
+  for i, input in ipairs(def.inputs) do
+    if input.folder and input.folder:byte() == 64 then list_registry(def, input) end -- "@samplers"
     input.check = literals[input.kind]
-    def.by[input.name] = input
+    def.by[input.name], def.names[i] = input, input.name
     if not input.optional then
       if input.def ~= nil and not input.socket then def.filled[#def.filled + 1] = input
       else def.needed[#def.needed + 1] = input end
@@ -192,6 +287,10 @@ local function class(name, anything)
   classes[name] = complete(def)
   return def
 end
+
+given_def = complete { name = "NodusGiven", title = "Value of a script", built = true, outputs = { { name = "value", type = "*" } },
+  inputs = { { name = "name", type = "STRING", kind = "string" } } }
+classes.NodusGiven = given_def
 
 local function new(def)
   count = count + 1
@@ -225,6 +324,27 @@ local function constructor(name)
     for i = 1, #filled do
       local input = filled[i]
       if values[input.name] == nil then values[input.name] = input.def end
+    end
+    return node
+  end
+end
+
+--- n.unchecked(class): a constructor that takes what it is given, also of a class or with inputs that this build does not know; nothing is
+--- filled in or refused before a run: `n.unchecked "Class" { input = 1 }`.
+---@param class string
+---@return fun(inputs: table): nodus.Node
+local function as_given(name)
+  local def = class(name, true)
+  return function(given)
+    local node = new(def)
+    node._loaded, node._names = true, {}
+    for key, value in next, given do
+      if key == "_title" or key == "_id" then
+        node[key] = tostring(value)
+      else
+        if getmetatable(value) == Node then value = fitting(def, def.by[key] or unchecked, value) end
+        node._in[key] = value
+      end
     end
     return node
   end
@@ -266,7 +386,7 @@ function Node.__tostring(node)
   return format("%s%s", node._def.name, node._title and format(" %q", node._title) or "")
 end
 
---- All outputs as links: local model, clip, vae = n.CheckpointLoaderSimple{ … }:outputs()
+--- node:outputs(): all outputs as links: local model, clip, vae = n.CheckpointLoaderSimple{ … }:outputs()
 function methods.outputs(node)
   local links = {}
   for slot = 1, #node._def.outputs do links[slot] = link_to(node, slot) end
@@ -281,5 +401,6 @@ end
 
 return {
   Node = Node, Link = Link, methods = methods, link_methods = link_methods,
-  constructor = constructor, class = class, new = new, checked = checked, meant = meant, shown = shown, link_to = link_to,
+  constructor = constructor, choices = choices, class = class, new = new, checked = checked, meant = meant, shown = shown, link_to = link_to,
+  as_given = as_given, latent = latent, sampler = sampler, fitting = fitting, unchecked = unchecked,
 }

@@ -2,7 +2,9 @@
 --- the function with p.seed and p.cfg; the table that it returns (numbers, texts, pictures) is one row of the result, which prints, is
 --- written as CSV, and makes contact sheets of its pictures. Since one engine makes them all, what does not change is made once.
 
-local core = ...
+local core, require = ...
+local gathering = require("nodus.graph").gathering
+local create, resume, status = coroutine.create, coroutine.resume, coroutine.status
 local fail, format, concat = core.fail, string.format, table.concat
 local type, ipairs, pairs, setmetatable = type, ipairs, pairs, setmetatable
 
@@ -42,7 +44,49 @@ local function combinations(axes)
   return all
 end
 
-local function sweep(given, body)
+--- Goes on with one call of the body until it wants a run, or has its row.
+local function go_on(call)
+  local good, value = resume(call.thread, call.point)
+  if not good then error(value, 0) end
+  if status(call.thread) == "dead" then call.row, call.job = value, nil else call.job = value end
+end
+
+--- The rows of all points, `jobs` runs at a time. The bodies take turns: each goes on until it wants a run, then those are made together.
+local function rows_of(points, body, jobs)
+  local calls, under_way, at = {}, {}, 0
+  while at < #points or #under_way > 0 do
+    while #under_way < jobs and at < #points do
+      at = at + 1
+      local call = { thread = create(body), point = points[at] }
+      calls[at], gathering[call.thread] = call, true
+      go_on(call)
+      if call.job then under_way[#under_way + 1] = call end
+    end
+    local wanted, left = {}, {}
+    for i, call in ipairs(under_way) do wanted[i] = call.job end
+    core.run(wanted, jobs)
+    for pass = 1, 2 do -- a run that failed speaks before those that were left out for it
+      for _, call in ipairs(under_way) do
+        if call.job and (call.job.status == "success") == (pass == 2) and (pass == 2 or call.job.status ~= "skipped") then go_on(call) end
+      end
+    end
+    for _, call in ipairs(under_way) do
+      if call.job then left[#left + 1] = call end
+    end
+    under_way = left
+  end
+  local rows = {}
+  for i, call in ipairs(calls) do rows[i] = call.row end
+  return rows
+end
+
+--- n.sweep(axes, body, [options]): calls body(p) for each combination of the axes' values; the tables that it returns are the rows. With the
+--- option jobs so many of the runs that it makes are under way at once: its calls take turns.
+---@param axes table
+---@param body fun(p: table): table
+---@param options? table
+---@return nodus.Sweep
+local function sweep(given, body, options)
   if type(given) ~= "table" or type(body) ~= "function" then
     fail("sweep takes axes and a function: n.sweep({ seed = {1, 2} }, function(p) … end)")
   end
@@ -52,8 +96,11 @@ local function sweep(given, body)
     known[axis.name] = true
     self.columns[#self.columns + 1] = axis.name
   end
-  for i, point in ipairs(combinations(self.axes)) do
-    local row, more = body(point), {}
+  local points, jobs = combinations(self.axes), options and options.jobs
+  local rows = jobs and rows_of(points, body, jobs)
+  for i, point in ipairs(points) do
+    local row, more = rows and rows[i], {}
+    if not rows then row = body(point) end
     if type(row) ~= "table" then row = { value = row } end
     for name in pairs(row) do
       if not known[name] then more[#more + 1] = name end
@@ -111,19 +158,59 @@ function methods.csv(self, name)
   return self
 end
 
---- One picture of all: the values of the last axis side by side. `column`: which of the row's pictures.
-function methods.sheet(self, column)
-  local across, rows = #self.axes[#self.axes].values, {}
-  for first = 1, #self, across do
-    local line = {}
-    for i = first, first + across - 1 do
-      local picture = self[i][column or "image"]
-      if type(picture) ~= "userdata" then fail(format("row %d has no picture %q", i, tostring(column or "image"))) end
-      if #picture:shape() == 4 then picture = picture[1] end
-      line[#line + 1] = picture
+-- ---- Contact sheets -------------------------------------------------------------------------------------------------------------
+
+local PAPER, GAP = 250 / 255, 8 -- as in the sheets of `nodus run --sweep`
+
+--- A picture in the upper left of a larger one.
+local function on_paper(picture, height, width)
+  local shape = picture:shape()
+  if shape[2] < width then picture = core.concat({ picture, core.full({ shape[1], width - shape[2], 3 }, PAPER) }, 2) end
+  if shape[1] < height then picture = core.concat({ picture, core.full({ height - shape[1], width, 3 }, PAPER) }, 1) end
+  return picture
+end
+
+local function label(row, axes, first, last)
+  local parts = {}
+  for a = first, last do parts[#parts + 1] = axes[a].name .. " " .. cell(row[axes[a].name]) end
+  return core.text(concat(parts, ", "))
+end
+
+--- The cells of the sheet by line and place: labels above and at the left, then the pictures.
+local function cells_of(self, column)
+  local axes = self.axes
+  local across, lines = #axes[#axes].values, { { core.full({ 1, 1, 3 }, PAPER) } }
+  for i = 1, across do lines[1][i + 1] = label(self[i], axes, #axes, #axes) end
+  for i, row in ipairs(self) do
+    if i % across == 1 or across == 1 then
+      lines[#lines + 1] = { #axes > 1 and label(row, axes, 1, #axes - 1) or core.full({ 1, 1, 3 }, PAPER) }
     end
-    rows[#rows + 1] = core.concat(line, 2)
+    local picture = row[column]
+    if type(picture) ~= "userdata" then fail(format("row %d has no picture %q", i, tostring(column))) end
+    if #picture:shape() == 4 then picture = picture[1] end
+    if picture:shape()[3] > 3 then picture = picture:slice(3, 1, 3) end
+    local line = lines[#lines]
+    line[#line + 1] = picture
   end
+  return lines
+end
+
+--- sweep:sheet([column]): one picture of all, with labels: the values of the last axis side by side, the others below each other. `column`:
+--- which of the row's pictures; "image" unless it is given.
+---@param column? string
+---@return nodus.Tensor
+function methods.sheet(self, column)
+  local lines, width, rows = cells_of(self, column or "image"), {}, { core.full({ GAP, 1, 3 }, PAPER) }
+  for _, line in ipairs(lines) do
+    for c, picture in ipairs(line) do width[c] = math.max(width[c] or 1, picture:shape()[2] + GAP) end
+  end
+  for r, line in ipairs(lines) do
+    local height = 1
+    for _, picture in ipairs(line) do height = math.max(height, picture:shape()[1] + GAP) end
+    for c, picture in ipairs(line) do line[c] = on_paper(picture, height, width[c]) end
+    rows[r + 1] = core.concat({ core.full({ height, GAP, 3 }, PAPER), table.unpack(line) }, 2)
+  end
+  rows[1] = on_paper(rows[1], GAP, rows[2]:shape()[2])
   return core.concat(rows, 1)
 end
 

@@ -256,7 +256,7 @@ static NodusStatus batch_run(Conds *conds, const Batch *batch, const Step *step,
     const int64_t items = batch->count * conds->batch;
     const float timestep = model_sampling_timestep(&conds->setup.model->sampling, step->sigma);
     NodusTensor *input, *timesteps;
-    Bindings bindings = {0};
+    Bindings bindings = {.math = math};
     NODUS_TRY(batch_input(conds, batch, step->scaled, &input));
     NODUS_TRY(nodus_tensor_fill(math, &timesteps, 1, &items, timestep));
     bindings_input(&bindings, "x", input);
@@ -273,6 +273,7 @@ static NodusStatus batch_run(Conds *conds, const Batch *batch, const Step *step,
         NODUS_TRY(network_answer(step->patch, step->patches, &answer));
     }
     *out = answer.out;
+    bindings_release(&bindings);
     nodus_tensor_release(math, input);
     nodus_tensor_release(math, timesteps);
     return NULL;

@@ -271,6 +271,20 @@ static NodusStatus guide_prepare(Guide *guide, NodusTensor **x)
     return guide_expect(guide);
 }
 
+/* The sampler may be a plug-in's. The sides of the latent are its own to change. */
+static NodusStatus guide_run_sampler(const SampleRequest *request, const NodusSampling *sampling, const NodusTensor *x,
+                                     NodusTensor **end)
+{
+    const NodusSamplerDef *sampler = request->sampler;
+    *end = NULL;
+    NODUS_TRY(sampler->run(sampling, sampler->data ? sampler->data : request->options, x, end));
+    if (!*end) return nodus_error(NODUS_ERROR_INTERNAL, "sampler %s gave nothing", sampler->name);
+    const int rank = nodus_tensor_rank(x);
+    if (nodus_tensor_rank(*end) == rank && nodus_tensor_dim(*end, 0) == nodus_tensor_dim(x, 0) && nodus_tensor_dim(*end, 1) == nodus_tensor_dim(x, 1))
+        return NULL;
+    return nodus_error(NODUS_ERROR_INTERNAL, "sampler %s gave a latent of another batch or of other channels", sampler->name);
+}
+
 static NodusStatus guide_sample(Guide *guide, NodusTensor **out, NodusTensor **denoised)
 {
     const Model *model = guide->model;
@@ -292,7 +306,7 @@ static NodusStatus guide_sample(Guide *guide, NodusTensor **out, NodusTensor **d
     };
     NodusTensor *x, *end, *picture;
     NODUS_TRY(guide_prepare(guide, &x));
-    NODUS_TRY(request->sampler->run(&sampling, request->options ? request->options : request->sampler->data, x, &end));
+    NODUS_TRY(guide_run_sampler(request, &sampling, x, &end));
     NODUS_TRY(model_sampling_end(&model->sampling, guide->math, end, request->sigmas[request->sigma_count - 1], &picture));
     NODUS_TRY(latent_format_out(guide->math, model->latent_scale, model->latent_format, picture, out));
     if (!denoised) return NULL;

@@ -16,7 +16,8 @@ void guider_setup(const Guider *guider, CondsSetup *setup)
     setup->model = guider->model;
     setup->lists = 0;
     for (int i = 0; i < GUIDER_LISTS && guider->list[i]; i++)
-        setup->list[setup->lists++] = (CondsList){guider->list[i], (two ? dual : other)[i], i != GUIDER_POSITIVE};
+        setup->list[setup->lists++] =
+            (CondsList){guider->list[i], guider->own ? "guider" : (two ? dual : other)[i], i != GUIDER_POSITIVE};
 }
 
 unsigned guider_lists(const Guider *guider, bool uncond)
@@ -28,6 +29,7 @@ unsigned guider_lists(const Guider *guider, bool uncond)
         if (uncond || !is_one(guider->second)) return P | N | T;
         return is_one(guider->cfg) ? P : P | T;
     case GUIDER_PERP_NEG: return guider->second != 0 || uncond ? P | N | T : P | T;
+    case GUIDER_OWN: return (guider->list[GUIDER_NEGATIVE] ? P | N : P) | (guider->list[GUIDER_THIRD] ? T : 0);
     case GUIDER_NESTED: break;
     }
     return P | N | T;
@@ -117,6 +119,36 @@ static NodusStatus guider_perpendicular(const Guider *guider, Guidance *step, No
     return combine_patches(step);
 }
 
+static bool guider_same_shape(const NodusTensor *a, const NodusTensor *b)
+{
+    bool same = nodus_tensor_rank(a) == nodus_tensor_rank(b);
+    for (int i = 0; same && i < nodus_tensor_rank(a); i++) same = nodus_tensor_dim(a, i) == nodus_tensor_dim(b, i);
+    return same;
+}
+
+static NodusStatus guider_own(const Guider *guider, Guidance *step, NodusTensor *const *p)
+{
+    const NodusTensor *prediction[GUIDER_LISTS];
+    NodusGuiding guiding = {
+        .struct_size = sizeof guiding, .math = step->math, .x = step->x, .sigma = step->sigma, .prediction = prediction};
+    for (int i = 0; i < GUIDER_LISTS && guider->list[i]; i++) prediction[guiding.predictions++] = p[i];
+    NodusTensor *out = NULL;
+    NODUS_TRY(guider->own->guide(guider->self, &guiding, &out));
+    if (!out || !guider_same_shape(out, step->x))
+        return nodus_error(NODUS_ERROR_INPUT, "the guider %s gave no prediction of the latent's shape", guider->own->name);
+    /* One of the predictions themselves will be given back, so the result is a view of it. */
+    int64_t dim[NODUS_MAX_RANK];
+    for (int i = 0; i < nodus_tensor_rank(out); i++) dim[i] = nodus_tensor_dim(out, i);
+    NODUS_TRY(nodus_tensor_reshape(step->math, &step->denoised, out, nodus_tensor_rank(out), dim));
+    bool given = false;
+    for (int i = 0; i < guiding.predictions; i++) given = given || out == prediction[i];
+    if (!given && out != step->x) nodus_tensor_release(step->math, out);
+    step->cond = p[GUIDER_POSITIVE];
+    step->uncond = p[GUIDER_NEGATIVE];
+    step->cfg = 1;
+    return combine_patches(step);
+}
+
 static NodusStatus guider_rule(const Guider *guider, Guidance *step, NodusTensor *const *p)
 {
     switch (guider->rule) {
@@ -125,6 +157,7 @@ static NodusStatus guider_rule(const Guider *guider, Guidance *step, NodusTensor
         return guider_push(step, (float)guider->cfg, p[GUIDER_POSITIVE], p[GUIDER_THIRD]);
     case GUIDER_NESTED: return guider_nested(guider, step, p);
     case GUIDER_PERP_NEG: return guider_perpendicular(guider, step, p);
+    case GUIDER_OWN: return guider_own(guider, step, p);
     case GUIDER_CFG: break;
     }
     return guider_two(step, p[GUIDER_POSITIVE], p[GUIDER_NEGATIVE], guider->cfg);

@@ -10,7 +10,8 @@ typedef enum GuiderRule {
     GUIDER_CFG,     /* U + (C − U)·cfg; without a negative list: C */
     GUIDER_DUAL,    /* third + negative by cfg, `second` its strength; then (positive − third)·cfg on top */
     GUIDER_NESTED,  /* positive and third by cfg; that and the negative by `second` */
-    GUIDER_PERP_NEG /* third: an empty text; what the negative does not share with the positive counts `second` */
+    GUIDER_PERP_NEG, /* third: an empty text; what the negative does not share with the positive counts `second` */
+    GUIDER_OWN       /* of a plug-in or a script: `own` combines the predictions of all lists */
 } GuiderRule;
 enum { GUIDER_POSITIVE, GUIDER_NEGATIVE, GUIDER_THIRD, GUIDER_LISTS };
 typedef struct Guider {
@@ -18,6 +19,8 @@ typedef struct Guider {
     const Model *model;
     const Conditioning *list[GUIDER_LISTS]; /* NULL: not used */
     double cfg, second;
+    const NodusGuiderDef *own;
+    void *self; /* of `own` */
 } Guider;
 
 /* Fills in model and lists. */

@@ -170,17 +170,29 @@ const NodusSchedulerDef scheduler_table[] = {
     SCHEDULER(beta),   SCHEDULER(normal),      SCHEDULER(linear_quadratic), SCHEDULER(kl_optimal),  {0},
 };
 
+NodusStatus schedule_check(const NodusSchedulerDef *scheduler, const float *sigmas, int count, int capacity)
+{
+    if (count < 1 || count > capacity)
+        return nodus_error(NODUS_ERROR_INTERNAL, "scheduler %s gave %d noise levels; 1 to %d are possible", scheduler->name, count,
+                           capacity);
+    for (int i = 0; i < count; i++)
+        if (!isfinite(sigmas[i]))
+            return nodus_error(NODUS_ERROR_INTERNAL, "scheduler %s gave a noise level that is no finite number", scheduler->name);
+    return NULL;
+}
+
 /* The list for a whole sampling; a sampler may leave the last σ above 0 out and ask for one more in its place. */
-static int schedule_whole(const NodusNoiseLevels *levels, const NodusSchedulerDef *scheduler, const NodusSamplerDef *sampler,
-                          int steps, float *out, int capacity)
+static NodusStatus schedule_whole(const NodusNoiseLevels *levels, const NodusSchedulerDef *scheduler,
+                                  const NodusSamplerDef *sampler, int steps, float *out, int capacity, int *count)
 {
     const bool drops = sampler->flags & NODUS_SAMPLER_DROPS_SIGMA;
-    int count = scheduler->run(levels, steps + drops, out, capacity);
-    if (drops && count >= 2) {
-        out[count - 2] = out[count - 1];
-        count--;
+    *count = scheduler->run(levels, steps + drops, out, capacity);
+    NODUS_TRY(schedule_check(scheduler, out, *count, capacity));
+    if (drops && *count >= 2) {
+        out[*count - 2] = out[*count - 1];
+        --*count;
     }
-    return count;
+    return NULL;
 }
 
 NodusStatus schedule_sigmas(const NodusNoiseLevels *levels, const NodusSchedulerDef *scheduler, const NodusSamplerDef *sampler,
@@ -197,7 +209,12 @@ NodusStatus schedule_sigmas(const NodusNoiseLevels *levels, const NodusScheduler
     const int capacity = (int)whole + 3 + levels->count;
     float *list = memory_array((size_t)capacity, sizeof(float));
     if (!list) return status_memory();
-    int n = schedule_whole(levels, scheduler, sampler, (int)whole, list, capacity), first = 0;
+    int n, first = 0;
+    NodusStatus status = schedule_whole(levels, scheduler, sampler, (int)whole, list, capacity, &n);
+    if (status) {
+        memory_free(list);
+        return status;
+    }
     if (denoise <= 0.9999 && n > steps + 1) first = n - (steps + 1);
     n -= first;
     if (end < n - 1) {

@@ -9,6 +9,9 @@ extern const NodusSchedulerDef scheduler_table[]; /* in ComfyUI's order, ends wi
  * do, the latent is returned as it is. `*sigmas` is freed with memory_free. */
 NodusStatus schedule_sigmas(const NodusNoiseLevels *levels, const NodusSchedulerDef *scheduler, const NodusSamplerDef *sampler, int steps, double denoise, int start, int end, bool force_full_denoise, float **sigmas, int *count);
 
+/* Whether what a scheduler gave can be sampled with: 1 … capacity finite numbers. */
+NodusStatus schedule_check(const NodusSchedulerDef *scheduler, const float *sigmas, int count, int capacity);
+
 /* The formulas that nodes offer with numbers of their own. Each writes at most `capacity` sigmas, closed by a 0, and returns how many.
  * Even steps of σ^(1/ρ): Karras et al. 2022, eq. 5. */
 int schedule_karras_between(double sigma_min, double sigma_max, double rho, int steps, float *out, int capacity);

@@ -9,6 +9,7 @@ from harness import check, contains, same, test
 from support import ROOT
 
 PAGES = {"nodes": "docs/nodes.md", "comfyui": "docs/comfyui-nodes.md"}
+WRITTEN = dict(PAGES, lua="docs/lua-library.md")
 COMFYUI_NODES = 381  # that ComfyUI of October 2025 has built in
 
 
@@ -30,7 +31,7 @@ def differs_at(old, new):
 def the_pages_about_nodes_are_those_of_the_program(nodus):
     build = os.path.relpath(os.path.dirname(nodus.program), ROOT)
     build = build if not build.startswith("..") else os.path.dirname(nodus.program)
-    for page, file in PAGES.items():
+    for page, file in WRITTEN.items():
         code, text, err = nodus.run("reference", page)
         same((code, err), (0, ""), page)
         check(read(file) == text, f"{file} is out of date ({differs_at(read(file), text)}); to write it anew: docs/make_reference {build}")

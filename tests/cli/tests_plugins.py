@@ -95,7 +95,7 @@ def plugin_check_tells_what_a_plug_in_brings(nodus):
     code, told, err = report(nodus)
     same((code, err), (0, ""))
     same(told, {"file": "p.so", "good": True, "abi": 1, "name": "test", "version": "1.0", "about": "For tests.", "types": ["TEST_THING"], "nodes": ["TestFill"],
-                "samplers": ["test_once"], "schedulers": ["test_line"], "faults": [], "remarks": []}, "the report")
+                "samplers": ["test_once"], "schedulers": ["test_line"], "operations": [], "patches": [], "faults": [], "remarks": []}, "the report")
     code, out, _ = nodus.run("plugin", "check", "p.so")
     same(code, 0)
     for piece in ("p.so: good", "test 1.0, ABI 1. For tests.", "nodes: TestFill", "samplers: test_once"):
@@ -255,7 +255,8 @@ BROKEN = [  # name, what is replaced, what is said; or a dict of compile_plugin'
     ("a lazy input that nobody wants", first_input('NODUS_FLAG_LINK(NODUS_LAZY, "image", Args, image, "IMAGE", "A picture."),'), "no function `wants`"),
     ("a whole list of single values", first_input('NODUS_FLAG_LINK(NODUS_WHOLE_LIST, "image", Args, image, "IMAGE", "A picture."),'), "does not take lists"),
     ("a NaN default", [(".def = 1, .min = 0, .max = 2", ".def = NAN, .min = 0, .max = 2")], INPUT + "amount: its default is not a finite number"),
-    ("NaN limits", [(".def = 1, .min = 0, .max = 2", ".def = 1, .min = NAN, .max = 2")], "least or largest value is not a number"),
+    ("NaN limits", [(".def = 1, .min = 0, .max = 2", ".def = 1, .min = NAN, .max = 2")], "least or largest value is not a finite number"),
+    ("infinite limits", [(".def = 1, .min = 0, .max = 2", ".def = 1, .min = 0, .max = INFINITY")], "least or largest value is not a finite number"),
     ("a NaN step", [(".step = 0.1", ".step = NAN")], "its step is negative or not a finite number"),
     ("a NaN round", [(".step = 0.1", ".step = 0.1, .round = NAN")], "its round is not a finite number"),
     ("limits the wrong way round", [(".min = 0, .max = 2", ".min = 3, .max = 2")], "its least value 3 is above its largest 2"),
@@ -270,6 +271,11 @@ BROKEN = [  # name, what is replaced, what is said; or a dict of compile_plugin'
     ("a text that is no UTF-8", [('.def = "x"', '.def = "\\xff"')], INPUT + "text: its default is no UTF-8"),
     ("a bool that is none", [("BEFORE", "((unsigned char *)&inputs[6].as)[0] = 7; BEFORE"), ("static const NodusInput inputs", "static NodusInput inputs")],
      "neither false nor true (byte 7)"),
+    ("a text of many lines or not", [("BEFORE", "((unsigned char *)&inputs[5].as.s.multiline)[0] = 9; BEFORE"), ("static const NodusInput inputs", "static NodusInput inputs")],
+     INPUT + "text: its `multiline` is neither false nor true (byte 9)"),
+    ("an end that looks like success", dict(before="exit(0);"), "ends the process while it is loaded: exit status 0"),
+    ("an error that is only a text", dict(before='return (NodusStatus)"a text that is long enough to look like an error, one would think";'),
+     "failed with an error that is none"),
     ("an output without type", [('.type = "IMAGE", .tooltip = "A picture."}}', '.tooltip = "A picture."}}')], "output 0: it has no type"),
     ("an output of nobody's type", [('.type = "IMAGE", .tooltip = "A picture."}}', '.type = "NOBODYS"}}')], "nobody registers the type NOBODYS"),
     ("a node that exists", [("TestFill", "KSampler")], "node KSampler exists already"),
@@ -419,7 +425,7 @@ def plugin_of_our_own_node_files_gives_the_same_arrays(nodus):
 
 # ---- Outside of the tree, against what is installed -----------------------------------------------------------------------------
 
-EXAMPLES = {"sepia": "white became 1 1 0.937", "ralston": "ok: result/ralston_00001_.png", "zipped": "bytes"}
+EXAMPLES = {"sepia": "white became 1 1 0.937", "ralston": "ok: result/ralston_00001_.png", "zipped": "bytes", "temperature": "ok: result/temperature_00001_.png"}
 
 
 def install(nodus):
@@ -515,7 +521,7 @@ def exported(path):
 @test
 def plugins_find_all_public_functions_and_nothing_else(nodus):
     build, declared = os.path.dirname(nodus.program), set()
-    for name in ("tensor.h", "diffusion.h", "node.h", "nodus.h"):
+    for name in ("tensor.h", "diffusion.h", "op.h", "node.h", "patch.h", "nodus.h"):
         text = open(os.path.join(ROOT, "include", "nodus", name), encoding="utf-8").read()
         declared |= set(re.findall(r"^NODUS_API [^(;{}]*?\b(nodus_\w+)\(", text, re.M))
     check(len(declared) > 100, f"only {len(declared)} functions are declared")
@@ -527,7 +533,7 @@ def plugins_find_all_public_functions_and_nothing_else(nodus):
 
 @test
 def plugin_headers_are_c11_and_cpp17(nodus):
-    nodus.write("h.c", "".join(f"#include <nodus/{name}.h>\n" for name in ("diffusion", "tensor", "node", "nodus")) + "int main(void) { return 0; }\n")
+    nodus.write("h.c", "".join(f"#include <nodus/{name}.h>\n" for name in ("diffusion", "tensor", "op", "patch", "node", "nodus")) + "int main(void) { return 0; }\n")
     for compiler, flags in (("cc", ["-std=c11", "-xc"]), ("c++", ["-std=c++17", "-xc++"])):
         if not shutil.which(compiler):
             raise Skipped("there is no " + compiler)

@@ -16,8 +16,9 @@ static const char prompt[] =
     "{\"1\": {\"class_type\": \"CheckpointLoaderSimple\", \"inputs\": {\"ckpt_name\": \"shapes-sd1.safetensors\"}},"
     "\"2\": {\"class_type\": \"CLIPTextEncode\", \"inputs\": {\"text\": \"a (red:1.2) star\", \"clip\": [\"1\", 1]}},"
     "\"3\": {\"class_type\": \"EmptyLatentImage\", \"inputs\": {\"width\": 16, \"height\": 16, \"batch_size\": 1}},"
-    "\"4\": {\"class_type\": \"KSampler\", \"inputs\": {\"model\": [\"1\", 0], \"seed\": 1, \"steps\": 1, \"cfg\": 2.0, \"sampler_name\": \"euler\","
+    "\"4\": {\"class_type\": \"KSampler\", \"inputs\": {\"model\": [\"7\", 0], \"seed\": 1, \"steps\": 1, \"cfg\": 2.0, \"sampler_name\": \"euler\","
     "\"scheduler\": \"normal\", \"positive\": [\"2\", 0], \"negative\": [\"2\", 0], \"latent_image\": [\"3\", 0], \"denoise\": 1.0}},"
+    "\"7\": {\"class_type\": \"FreeU\", \"inputs\": {\"model\": [\"1\", 0], \"b1\": 1.1, \"b2\": 1.2, \"s1\": 0.9, \"s2\": 0.2}},"
     "\"5\": {\"class_type\": \"VAEDecode\", \"inputs\": {\"samples\": [\"4\", 0], \"vae\": [\"1\", 2]}},"
     "\"6\": {\"class_type\": \"SaveImage\", \"inputs\": {\"images\": [\"5\", 0], \"filename_prefix\": \"x\"}}}";
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""make_seeds.py OUT: writes the seeds that are not text (state dicts, pictures, cache records) into OUT/TARGET.
+"""make_seeds.py OUT: writes the seeds that are not text (state dicts, pictures, cache records …) into OUT/TARGET, and the scripts of docs and tests.
 
 The text seeds (json, tokenizer, workflow) lie in tests/fuzz/seeds. Nothing binary is committed: what a file holds can be read here.
 """
 import json
 import os
+import re
 import struct
 import sys
 import zlib
@@ -208,6 +209,49 @@ def records():
     yield "nothing", b"\1" + text(None) + number(1) + payload(b"IMAGE", tensor_item(0, [0, 2**62, 2**62]))
 
 
+# ---- frames of isolated plug-ins (engine/graph/isolate_frame.h): how to read them, then the bytes -----------------------------------
+def plugin_frame(kind, body):
+    return b"\0nfrm" + struct.pack("<IQ", kind, len(body)) + body
+
+
+def frame_numbers(*values):
+    return b"".join(map(number, values))
+
+
+def frame_texts(*values):
+    return b"".join(map(text, values))
+
+
+def socket(name, type_name, kind, offset, flags=0, rest=b""):
+    return frame_texts(name, type_name, b"What it is.") + frame_numbers(kind, flags, offset) + rest
+
+
+def plugin_table(name, inputs, outputs=1, flags=0, functions=1):
+    head = frame_texts(name, b"Title", b"tests", b"Helps.", None) + frame_numbers(1, flags, functions, 8 * len(inputs), len(inputs), outputs)
+    return head + b"".join(inputs) + (frame_texts(b"out", b"IMAGE", b"A picture.") + number(0)) * outputs
+
+
+def plugin_tables(types=(), nodes=(), samplers=(), others=(0, 0, 0)):
+    counts = frame_numbers(len(types), len(nodes), len(samplers), *others)
+    return number(0) + frame_texts(b"test", b"1.0", b"For tests.") + counts + b"".join([*types, *nodes, *samplers])
+
+
+def frames():
+    one = struct.unpack("<Q", struct.pack("<d", 1.0))[0]
+    kinds = [socket(b"i", b"INT", 0, 0, 0, frame_numbers(1, 0, 9, 1)), socket(b"s", b"INT", 1, 8, 32, frame_numbers(1, 0, 9, 1)),
+             socket(b"f", b"FLOAT", 2, 16, 0, frame_numbers(one, 0, one, 0, 0)), socket(b"b", b"BOOLEAN", 3, 24, 0, number(1)),
+             socket(b"t", b"STRING", 4, 32, 0, text(b"x") + number(3)), socket(b"c", b"COMBO", 5, 40, 0, frame_texts(b"b", None) + number(2) + frame_texts(b"a", b"b")),
+             socket(b"o", b"COMBO", 5, 48, 0, frame_texts(None, b"input") + number(0)), socket(b"l", b"IMAGE", 6, 56), socket(b"a", b"*", 7, 64, 1),
+             socket(b"h", b"PROMPT", 8, 72, 1)]
+    whole = plugin_tables([text(b"TEST_THING") + frame_numbers(1, 1)], [plugin_table(b"TestFill", kinds), plugin_table(b"TestEnd", [], 0, 1, 7)], [text(b"test_once") + number(0)])
+    yield "packet", plugin_frame(6, whole)
+    yield "tables", b"\1" + whole
+    yield "faults", b"\1" + number(2) + frame_texts(b"it says: no", b"and more")
+    yield "choices", b"\1" + plugin_tables(nodes=[plugin_table(b"T", [socket(b"c", b"COMBO", 5, 0, 0, frame_texts(None, None) + number(1) + text(b"only"))])])
+    yield "good", b"\2" + number(0) + b"".join(number(len(v)) + v for v in (b"\3" + text(b"word"), payload(b"IMAGE", tensor_item(0, [1, 1, 1, 3], bytes(12)))))
+    yield "error", b"\2" + number(2) + frame_texts(b"image: is empty", b"image")
+
+
 # ---- pickles, and what torch.save writes -----------------------------------------------------------------------------
 def word(value):
     return b"X" + struct.pack("<I", len(value)) + value.encode()
@@ -336,9 +380,36 @@ def npys():
     yield "cut", array("<f4", "(100,)", bytes(16))
 
 
+# ---- Tables of a plug-in: a byte a field; zeros are good tables (fuzz_descriptor.c) -------------------------------------------
+def tables():
+    yield "good", bytes(400)
+    for kind in range(9):
+        row = bytes([0, kind]) + bytes(6)
+        yield f"kind{kind}", bytes(20) + bytes([0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]) + row * 20
+    for value in (1, 3, 160, 170, 215, 216, 255):
+        yield f"byte{value}", bytes(i % 7 == 3 and value or 0 for i in range(300))
+
+
+# ---- Lua: the guide's scripts, and those of tests/unit/test_lua.c that mean harm --------------------------------------------------
+def source_of(path):
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", path), encoding="utf-8") as f:
+        return f.read()
+
+
+def scripts():
+    for i, block in enumerate(source_of("docs/lua.md").split("```lua\n")[1:]):
+        yield f"guide{i}", block.split("```")[0].encode()
+    table = source_of("tests/unit/test_lua.c").split("hostile[] = {\n")[1].split("\n};")[0]
+    for i, row in enumerate(re.split(r"\n    \{", "\n" + table)[1:]):
+        texts = re.findall(r'"((?:[^"\\]|\\.)*)"', row)
+        script = "".join(texts if re.search(r"\b(MEMORY|TIME|[A-Z]{5,})\},$", row) else texts[:-1])
+        yield f"hostile{i}", (("local n = require 'nodus' " if row.startswith("NODUS") else "") + script.replace("\\\\", "\\")).encode()
+
+
 def main(out):
-    for target, seeds in (("safetensors", safetensors()), ("picture", pictures()), ("metadata", metadata()), ("record", records()), ("photo", photos()),
-                          ("pickle", pickles()), ("torch", torches()), ("gguf", ggufs()), ("npy", npys())):
+    for target, seeds in (("safetensors", safetensors()), ("picture", pictures()), ("metadata", metadata()), ("record", records()), ("frame", frames()), ("photo", photos()),
+                          ("pickle", pickles()), ("torch", torches()), ("gguf", ggufs()), ("npy", npys()), ("descriptor", tables()),
+                          ("lua", scripts())):
         os.makedirs(os.path.join(out, target), exist_ok=True)
         for name, data in seeds:
             with open(os.path.join(out, target, name), "wb") as f:

@@ -20,6 +20,7 @@ TEST(every_built_in_table_is_right)
     for (const NodusType *const *type = builtin_types; *type; type++) descriptor_type(*type, &faults);
     for (const NodusSamplerDef *sampler = builtin_samplers(); sampler->name; sampler++) descriptor_sampler(sampler, &faults);
     for (const NodusSchedulerDef *scheduler = builtin_schedulers(); scheduler->name; scheduler++) descriptor_scheduler(scheduler, &faults);
+    for (const NodusPatchClass *const *patch = builtin_patches; *patch; patch++) descriptor_patch(*patch, &faults);
     expect_none(&faults);
     faults_free(&faults);
 }
@@ -116,7 +117,9 @@ static void expect_safe(const NodusNode *node)
     assert_true(node->args_size <= DESCRIPTOR_ARGS);
     for (uint32_t i = 0; i < node->input_count; i++) {
         const NodusInput *input = &node->inputs[i];
-        const size_t size = input->flags & NODUS_WHOLE_LIST ? sizeof(NodusList) : input->kind == NODUS_BOOLEAN ? sizeof(bool) : 8;
+        const size_t size = input->flags & NODUS_WHOLE_LIST                                      ? sizeof(NodusList) :
+                            input->kind == NODUS_BOOLEAN && !(input->flags & NODUS_RAW_LINK) ? sizeof(bool) :
+                                                                                               8;
         assert_non_null(input->name);
         assert_non_null(input->type);
         assert_true(input->kind <= NODUS_HIDDEN);
@@ -146,5 +149,71 @@ TEST(tables_with_fields_at_random_are_refused_or_safe)
     assert_in_range(refused, 10000, 19900);
 }
 
+/* ---- Operations and patch classes ------------------------------------------------------------------------------------- */
+
+static NodusStatus op_build(NodusOpGraph *graph, const NodusOpRef *in, const double *parameter, NodusOpRef *out)
+{
+    (void)graph, (void)in, (void)parameter, (void)out;
+    return NULL;
+}
+
+static bool op_passes(const NodusOpDef *op)
+{
+    Faults faults = {0};
+    descriptor_op(op, &faults);
+    const bool passes = !faults_any(&faults);
+    faults_free(&faults);
+    return passes;
+}
+
+/* What nodus_op_apply sizes its arrays by. */
+TEST(operations_with_fields_at_random_are_refused_or_safe)
+{
+    uint64_t state = 11;
+    int refused = 0;
+    for (int turn = 0; turn < 20000; turn++) {
+        NodusOpDef op = {.struct_size = sizeof op, .name = "op", .inputs = 1, .outputs = 1, .build = op_build};
+        switch (support_random(&state) % 6) {
+        case 0: op.name = NULL; break;
+        case 1: op.inputs = (uint32_t)nasty(&state); break;
+        case 2: op.outputs = (uint32_t)nasty(&state); break;
+        case 3: op.parameters = (uint32_t)nasty(&state); break;
+        case 4: op.flags = (uint32_t)nasty(&state); break;
+        default: op.build = NULL; break;
+        }
+        const bool passes = op_passes(&op);
+        refused += !passes;
+        if (!passes) continue;
+        assert_true(op.name && op.build && !op.flags);
+        assert_in_range(op.inputs, 1, NODUS_OP_MOST);
+        assert_in_range(op.outputs, 1, NODUS_OP_MOST);
+        assert_true(op.parameters <= NODUS_OP_PARAMETERS);
+    }
+    assert_in_range(refused, 5000, 19900);
+}
+
+TEST(a_patch_class_has_what_its_functions_need)
+{
+    const NodusPatchClass good = *builtin_patches[0];
+    for (int i = 0; i < 8; i++) {
+        NodusPatchClass patch = good;
+        Faults faults = {0};
+        switch (i) {
+        case 0: patch.name = ""; break;
+        case 1: patch.build = NULL, patch.bind = NULL; break;
+        case 2: patch.structure = NULL; break;
+        case 3: patch.build = NULL; break;
+        case 4: patch.flags = NODUS_PATCH_DRAWS; break;
+        case 5: patch.flags = 1u << 31; break;
+        case 6: patch.flags = NODUS_PATCH_NEEDS_UNCOND; break;
+        default: patch.identity = NULL, patch.active = NULL; break;
+        }
+        descriptor_patch(&patch, &faults);
+        if (faults_any(&faults) != (i < 6)) fail_msg("change %d of the table: %s", i, i < 6 ? "nothing was said" : faults.item[0]);
+        faults_free(&faults);
+    }
+}
+
 TEST_MAIN(CASE(every_built_in_table_is_right), CASE(names_are_short_utf8_without_control_characters),
-          CASE(tables_with_fields_at_random_are_refused_or_safe))
+          CASE(tables_with_fields_at_random_are_refused_or_safe), CASE(operations_with_fields_at_random_are_refused_or_safe),
+          CASE(a_patch_class_has_what_its_functions_need))

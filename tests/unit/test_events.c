@@ -72,7 +72,7 @@ TEST(the_next_runs_ids_go_on)
     const NodusRunOptions options = {.struct_size = sizeof options, .event = toy_listen, .user = &log};
     assert_ok(run_new(engine, prompt, strlen(prompt), &options, &run));
     run_execute(run);
-    assert_int_equal(run->events.next, log.event[log.count - 1].id + 1);
+    assert_int_equal(event_next(&run->events), log.event[log.count - 1].id + 1);
     run_free(run);
     memory_free(prompt);
     toy_log_free(&log);

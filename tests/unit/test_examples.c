@@ -114,8 +114,17 @@ TEST(every_example_runs)
     }
 }
 
-int main(void)
+/* test_examples FOLDER: writes the models that the examples need, for the tests of the command line. */
+static int write_models(const char *folder)
 {
+    NodusStatus status = examples_models(folder);
+    if (status) fprintf(stderr, "%s\n", nodus_error_message(status));
+    return status != NULL;
+}
+
+int main(int count, char **arguments)
+{
+    if (count == 2) return write_models(arguments[1]);
     const struct CMUnitTest cases[] = {
         CASE(every_node_explains_itself), CASE(every_node_is_in_the_example_that_it_names), CASE(every_example_runs)};
     return cmocka_run_group_tests(cases, setup, teardown);

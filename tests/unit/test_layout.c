@@ -8,6 +8,7 @@
 #include "tests/test.h"
 #include <nodus/diffusion.h>
 #include <nodus/node.h>
+#include <nodus/patch.h>
 #include <stdio.h>
 
 typedef struct Field {
@@ -58,11 +59,27 @@ static const Field sampling[] = {
 static const Field sampler[] = {
     F(NodusSamplerDef, struct_size), F(NodusSamplerDef, flags), F(NodusSamplerDef, name), F(NodusSamplerDef, run),
     F(NodusSamplerDef, data), {0}};
+static const Field guiding[] = {
+    F(NodusGuiding, struct_size), F(NodusGuiding, math), F(NodusGuiding, x), F(NodusGuiding, sigma), F(NodusGuiding, prediction),
+    F(NodusGuiding, predictions), {0}};
+static const Field guider[] = {
+    F(NodusGuiderDef, struct_size), F(NodusGuiderDef, flags), F(NodusGuiderDef, name), F(NodusGuiderDef, guide),
+    F(NodusGuiderDef, free), {0}};
 static const Field levels[] = {
     F(NodusNoiseLevels, struct_size), F(NodusNoiseLevels, table), F(NodusNoiseLevels, count), F(NodusNoiseLevels, sigma_min),
     F(NodusNoiseLevels, sigma_max), F(NodusNoiseLevels, context), F(NodusNoiseLevels, timestep), F(NodusNoiseLevels, sigma), {0}};
 static const Field scheduler[] = {
     F(NodusSchedulerDef, struct_size), F(NodusSchedulerDef, flags), F(NodusSchedulerDef, name), F(NodusSchedulerDef, run), {0}};
+static const Field op_ref[] = {
+    F(NodusOpRef, index), F(NodusOpRef, stamp), {0}};
+static const Field op_def[] = {
+    F(NodusOpDef, struct_size), F(NodusOpDef, version), F(NodusOpDef, name), F(NodusOpDef, about), F(NodusOpDef, inputs),
+    F(NodusOpDef, outputs), F(NodusOpDef, parameters), F(NodusOpDef, flags), F(NodusOpDef, build), {0}};
+static const Field patch_class[] = {
+    F(NodusPatchClass, struct_size), F(NodusPatchClass, version), F(NodusPatchClass, name), F(NodusPatchClass, structure),
+    F(NodusPatchClass, identity), F(NodusPatchClass, active), F(NodusPatchClass, build), F(NodusPatchClass, begin),
+    F(NodusPatchClass, end), F(NodusPatchClass, bind), F(NodusPatchClass, guide), F(NodusPatchClass, mask),
+    F(NodusPatchClass, conditioning), F(NodusPatchClass, flags), F(NodusPatchClass, answer), {0}};
 // clang-format on
 #define S(type_, fixed_, fields_) {#type_, sizeof(type_), fixed_, fields_}
 static const Layout layouts[] = {S(NodusPluginInfo, false, plugin_info),
@@ -76,8 +93,13 @@ static const Layout layouts[] = {S(NodusPluginInfo, false, plugin_info),
                                  S(NodusNode, false, node),
                                  S(NodusSampling, false, sampling),
                                  S(NodusSamplerDef, false, sampler),
+                                 S(NodusGuiding, false, guiding),
+                                 S(NodusGuiderDef, false, guider),
                                  S(NodusNoiseLevels, false, levels),
-                                 S(NodusSchedulerDef, false, scheduler)};
+                                 S(NodusSchedulerDef, false, scheduler),
+                                 S(NodusOpRef, true, op_ref),
+                                 S(NodusOpDef, false, op_def),
+                                 S(NodusPatchClass, false, patch_class)};
 #define LAYOUTS (sizeof layouts / sizeof *layouts)
 
 /* Numbers that stand in the tables. */
@@ -97,6 +119,15 @@ static const Constant constants[] = {
     C(NODUS_F8_E5M2), C(NODUS_ERROR_MEMORY), C(NODUS_ERROR_INPUT), C(NODUS_ERROR_FILE), C(NODUS_ERROR_CANCELLED),
     C(NODUS_ERROR_MISSING), C(NODUS_ERROR_DEVICE), C(NODUS_ERROR_INTERNAL), C(NODUS_NEAREST_EXACT), C(NODUS_NEAREST),
     C(NODUS_BILINEAR), C(NODUS_BICUBIC), C(NODUS_AREA),
+    C(NODUS_OP_MOST), C(NODUS_OP_PARAMETERS), C(NODUS_PATCH_NEEDS_UNCOND), C(NODUS_AT_INPUT_BLOCK),
+    C(NODUS_AT_INPUT_AFTER_SKIP), C(NODUS_AT_MIDDLE_BLOCK), C(NODUS_AT_OUTPUT_BLOCK), C(NODUS_AT_ATTENTION),
+    C(NODUS_AT_ATTENTION_OUTPUT), C(NODUS_AT_MIDDLE_PATCH), C(NODUS_AT_EMB), C(NODUS_AT_ATTENTION_RESULT),
+    C(NODUS_STAGE_INPUT), C(NODUS_STAGE_MIDDLE), C(NODUS_STAGE_OUTPUT), C(NODUS_SITE_KIND), C(NODUS_SITE_STAGE),
+    C(NODUS_SITE_BLOCK), C(NODUS_SITE_INDEX), C(NODUS_SITE_HEADS), C(NODUS_SITE_HEIGHT), C(NODUS_SITE_WIDTH),
+    C(NODUS_SITE_LATENT_HEIGHT), C(NODUS_SITE_LATENT_WIDTH), C(NODUS_SITE_H), C(NODUS_SITE_SKIP), C(NODUS_SITE_EMB),
+    C(NODUS_SITE_Q), C(NODUS_SITE_K), C(NODUS_SITE_V), C(NODUS_SITE_CONTEXT), C(NODUS_SITE_OUT), C(NODUS_GUIDANCE_BEFORE),
+    C(NODUS_GUIDANCE_RULE), C(NODUS_GUIDANCE_AFTER), C(NODUS_GUIDANCE_X), C(NODUS_GUIDANCE_COND), C(NODUS_GUIDANCE_UNCOND),
+    C(NODUS_GUIDANCE_DENOISED),
 };
 // clang-format on
 #define CONSTANTS (sizeof constants / sizeof *constants)

@@ -91,6 +91,25 @@ TEST(a_node_has_its_defaults_and_is_json)
            "\"_meta\": {\"title\": \"Size \\\"x\\\"\"}}\n}\n");
 }
 
+/* What a script puts in the place of a node's own fields is an error, not a crash. */
+TEST(what_is_no_json_is_a_message)
+{
+    expect(NODUS "print((n.unchecked 'X'{ a = n.json '[18446744073709551615, null, {\"b\": [1.5, -0.0, true, \"\\\\u0001\\\\n\"]}]' }:to_json()))",
+           "{\n  \"1\": {\"class_type\": \"X\", \"inputs\": {\"a\": [18446744073709551615, null, {\"b\": [1.5, -0.0, true, \"\\u0001\\n\"]}]}}\n}\n\n");
+    expect_error(NODUS "n.unchecked 'X'{ a = { 1, 2 } }:to_json()", "s.lua:1: a table cannot be in a workflow: n.json makes");
+    expect_error(NODUS "n.unchecked 'X'{ a = 0/0 }:to_json()", "s.lua:1: a number that is not finite");
+    expect_error(NODUS "n.unchecked 'X'{ a = print }:to_json()", "s.lua:1: a function cannot be in a workflow");
+    expect_error(NODUS "local t = n.json '[1]' t[1] = t n.unchecked 'X'{ a = t }:to_json()", "JSON of more than 150 levels");
+    expect_error(NODUS "local t = n.json '[1]' t.n = 1 << 60 n.unchecked 'X'{ a = t }:to_json()", "a nil cannot be in a workflow");
+    static const char *const fields[] = {"_in = 5", "_def = 5", "_def = {}", "_def = { needed = {}, names = 5, by = {} }", "_names = 5",
+                                         "_names = { 1, {} , print }", "_title = print", "_id = {}", "_order = {}", "image._node = 5", "image._slot = 'x'"};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        char source[300];
+        snprintf(source, sizeof source, NODUS "local e = n.ImageInvert{ image = n.EmptyImage{} } print(pcall(function() e.%s e:to_json() end) ~= nil)", fields[i]);
+        expect(source, "true\n");
+    }
+}
+
 TEST(links_go_by_name_number_and_type)
 {
     expect(NODUS "local c = n.CheckpointLoaderSimple{ ckpt_name = 'a' } "
@@ -164,7 +183,32 @@ TEST(a_sweep_is_a_table)
     expect(NODUS "local s = n.sweep({ b = {1, 2}, a = {3} }, "
                  "function(p) return { sum = p.a + p.b, image = n.full({2, 2, 3}, p.b / 4) } end) "
                  "print(s) print(s:sheet():shape()[2]) s:csv 's.csv'",
-           "a  b  image             sum\n3  1  tensor 2 x 2 x 3  4\n3  2  tensor 2 x 2 x 3  5\n4\n");
+           "a  b  image             sum\n3  1  tensor 2 x 2 x 3  4\n3  2  tensor 2 x 2 x 3  5\n140\n");
+}
+
+TEST(nodes_are_made_as_they_are_given)
+{
+    expect(NODUS "local u = n.unchecked 'No such' { b = n.null, a = n.json '[18446744073709551615, {\"x\": -1}]', _id = '5:7' } "
+                 "local v = n.unchecked 'KSampler' { seed = -1, steps = 'many', model = u[3] } print(v:to_json())",
+           "{\n  \"5:7\": {\"class_type\": \"No such\", \"inputs\": {\"a\": [18446744073709551615, {\"x\": -1}], \"b\": null}},\n"
+           "  \"1\": {\"class_type\": \"KSampler\", \"inputs\": {\"model\": [\"5:7\", 2], \"seed\": 18446744073709551615, \"steps\": \"many\"}}\n}\n\n");
+    expect(NODUS "local w = n.parse '{\"3\": {\"class_type\": \"RandomNoise\", \"inputs\": {\"noise_seed\": 18446744073709551614}}}' "
+                 "print(w['RandomNoise'].noise_seed, (w:to_json():find('18446744073709551614', 1, true)))",
+           "-2\t65\n");
+    expect_error(NODUS "n.unchecked 'PreviewAny' { source = 1 }:run{ strict = true } n.unchecked 'No such' {}:run()", "No such");
+}
+
+TEST(a_graph_is_written_as_a_script)
+{
+    expect(NODUS "local i = n.EmptyImage{ width = 8 } local s = n.PreviewImage{ images = i, _title = ']] error() --[[' } "
+                 "print((n.graph(s):to_lua{ name = 'x/\\n' }:gsub('\\n', '|')))",
+           "-- x__.lua: nodus run x__.lua; with the argument json it writes the workflow.|local n = require \"nodus\"||"
+           "local empty_image = n.EmptyImage{ width = 8 }|local error = n.PreviewImage{ images = empty_image, _title = \"]] error() --[[\" }|"
+           "local graph = n.graph(error)||if arg[1] == \"json\" then graph:save \"x__.json\" else graph:run() end\n");
+    expect_error(NODUS "n.graph(n.PreviewImage{ images = n.full({1, 8, 8, 3}, 0.5) }):to_lua()", "holds a value of the script");
+    expect(NODUS "print(n.text('ab', 1), n.text '', n.text('ab'):min() < 0.1)", "tensor 9 x 12 x 3\ttensor 18 x 12 x 3\ttrue\n");
+    expect_error(NODUS "n.text('x', 17)", "scale is 1 to 16");
+    expect_error(NODUS "n.text(('x'):rep(2000))", "at most 1000 letters");
 }
 
 /* ---- Strangers ----------------------------------------------------------------------------------------------------- */
@@ -222,6 +266,19 @@ static const struct { const char *script, *says; } hostile[] = {
     {NODUS "n.load_tensor '/etc/passwd'", "not a name in the input folder"},
     {NODUS "n.save_text('a/../../b', 'x')", "not a name in the output folder"},
     {NODUS "local k = n.VAEDecode{} k.samples = k:outputs() n.full{1}", "got a link to IMAGE"},
+    {NODUS "local t = {} t[1] = t n.parallel(t)", "there is a table at place 1"},
+    {NODUS "n.parallel(setmetatable({}, {__len = function() return 1 << 60 end}))", "a list of graphs"},
+    {NODUS "n.parallel({ n.EmptyImage{ width = 16 } }, { jobs = 1 << 60 })", "jobs: from 1 to 64"},
+    {NODUS "n.EmptyImage{ width = 32 }:run{ on = function() while true do end end }", TIME},
+    {NODUS "n.EmptyImage{ width = 40 }:run{ on = function(e) coroutine.yield(e) end }", "attempt to yield"},
+    {NODUS "n.ImageInvert{ image = n.full{1, 4, 4, 3} }.IMAGE:value():save '../x.png'", "not a name in the output folder"},
+    {NODUS "n.ImageInvert{ image = n.full{4} }.IMAGE:value()", "IMAGE is a tensor of shape"},
+    {NODUS "n.ImageInvert{ image = print }", "got a function"},
+    {NODUS "n.json(('['):rep(100000))", "JSON of more than"},
+    {NODUS "n.parse '{\"1\": {\"class_type\": \"PreviewAny\", \"inputs\": {\"source\": [\"1\", 0]}}}':run()", "cannot run"},
+    {NODUS "n.unchecked(('x'):rep(1 << 20)){}:run()", "cannot run"},
+    {NODUS "n.sweep({ a = setmetatable({}, {__index = function(_, i) return i end, __len = function() return 1 << 60 end}) }, print)", ""}, /* whichever limit is reached first */
+    {"require 'nodus.define'", "there is no module \"nodus.define\""},
 };
 
 TEST(hostile_scripts_end_in_a_message)
@@ -247,6 +304,24 @@ TEST(replaced_functions_do_what_lua_s_own_do)
            "2\t10\tfalse\tcannot resume dead coroutine\n");
 }
 
+/* What goes through a text once may go through a long one; what begins anew at each place may not. */
+TEST(patterns_that_take_long_are_refused)
+{
+    expect("local s = ('ab, cd = 12\\n'):rep(100000) local words = 0 for w in s:gmatch('%a+') do words = words + 1 end "
+           "print(words, select(2, s:gsub('([^\\n]*)\\n?', '')), #s:gsub('%s+', ''), s:find('=%s*%d*'), (s:gsub('%f[%w]%w+', 'x')):sub(1, 9))",
+           "200000\t100000\t800000\t8\tx, x = x\n\n");
+    expect("print(('a'):rep(1000):find('a*b'), ('x'):rep(2000000):find('^x*y'), #('ab'):rep(2000000):match('^.*$'))", "nil\tnil\t4000000\n");
+    static const char *const slow[] = {"'a*b'", "'.*$'", "'%s+$'", "'(a+)%1'", "'%b()'", "'a-b'", "'a?a*a'", "'a*()b'", "'[%]a]+[^]]'", "'a+a+a+'"};
+    for (size_t i = 0; i < sizeof slow / sizeof *slow; i++) {
+        char source[200];
+        snprintf(source, sizeof source, "print(('a'):rep(2000000):find(%s))", slow[i]);
+        expect_error(source, "this pattern could take too long on a text of 2000000 bytes");
+    }
+    expect_error("('^a'):rep(2000000):gmatch('^a*b')", "too long");
+    expect_error("('a'):rep(2000000):gsub('[' .. ('x'):rep(1000000) .. ']', '')", "too long");
+    expect_error("('a'):rep(4000000):find(('a'):rep(1000000) .. 'b', 1, true)", "too long");
+}
+
 TEST(views_do_not_hide_memory)
 {
     expect(NODUS "local t = {} for i = 1, 20 do t[i] = n.full({1000000}):slice(1, 1, 2) end print(#t)", "20\n");
@@ -255,10 +330,11 @@ TEST(views_do_not_hide_memory)
 int main(void)
 {
     const struct CMUnitTest cases[] = {
-        CASE(a_script_gets_its_arguments_and_prints), CASE(a_node_has_its_defaults_and_is_json), CASE(links_go_by_name_number_and_type),
+        CASE(a_script_gets_its_arguments_and_prints), CASE(a_node_has_its_defaults_and_is_json), CASE(what_is_no_json_is_a_message),
+        CASE(links_go_by_name_number_and_type),
         CASE(mistakes_are_named_with_their_line), CASE(a_workflow_is_loaded_edited_and_written_as_it_was),
         CASE(scalars_and_texts_come_back), CASE(tensors_are_sliced_and_calculated), CASE(tensors_are_saved_and_loaded),
-        CASE(a_graph_gives_pictures_and_events), CASE(a_sweep_is_a_table), CASE(hostile_scripts_end_in_a_message),
-        CASE(replaced_functions_do_what_lua_s_own_do), CASE(views_do_not_hide_memory)};
+        CASE(a_graph_gives_pictures_and_events), CASE(a_sweep_is_a_table), CASE(nodes_are_made_as_they_are_given), CASE(a_graph_is_written_as_a_script), CASE(hostile_scripts_end_in_a_message),
+        CASE(replaced_functions_do_what_lua_s_own_do), CASE(patterns_that_take_long_are_refused), CASE(views_do_not_hide_memory)};
     return cmocka_run_group_tests(cases, setup, teardown);
 }

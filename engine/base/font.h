@@ -1,6 +1,6 @@
 /* font.h: a bitmap font of printable ASCII for labels in pictures. Letters are 5 × 7 in a cell of 6 × 9 pixels. */
-#ifndef CLI_FONT_H
-#define CLI_FONT_H
+#ifndef BASE_FONT_H
+#define BASE_FONT_H
 #include <stdbool.h>
 
 enum { FONT_WIDTH = 6, FONT_HEIGHT = 9 };

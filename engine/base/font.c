@@ -1,5 +1,5 @@
 /* font.c: the table behind font.h: a letter a row, seven rows of five dots (16 is the leftmost). Drawn for nodus. */
-#include "engine/cli/font.h"
+#include "engine/base/font.h"
 
 enum { FIRST = 32, GLYPH_WIDTH = 5, GLYPH_HEIGHT = 7 };
 
