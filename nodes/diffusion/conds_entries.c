@@ -16,6 +16,7 @@ static NodusStatus entry_add(Conds *conds, int list, const Cond *cond)
     *entry = (Entry){
         .cond = cond,
         .source = cond,
+        .control = cond->control,
         .list = list,
         .start = (float)model_sampling_percent(sampling, cond->start),
         .end = (float)model_sampling_percent(sampling, cond->end),
@@ -58,6 +59,7 @@ static void entry_twin(Conds *conds, const Entry *entry, int list)
     twin->list = list;
     twin->source = told->source;
     twin->pictures = told->pictures;
+    twin->control = told->control;
 }
 
 /* Twins have areas too, but by then every list has theirs. */
@@ -69,6 +71,27 @@ static void conds_twins(Conds *conds)
             for (int other = 0; other < conds->setup.lists; other++)
                 if (other != list) entry_twin(conds, &conds->entry[i], other);
         }
+}
+
+/* ---- Control for both lists --------------------------------------------------------------------------------------------- */
+
+/* A note that is meant for everything also guides the entries of the other lists that have none of their own: the n-th note the n-th
+ * such entry. A list with a note of its own is left alone. */
+static void conds_share_control(Conds *conds, int from, int to)
+{
+    int next = 0;
+    for (int i = 0; i < conds->entries; i++)
+        if (conds->entry[i].list == to && !conds->entry[i].boxed && conds->entry[i].control) return;
+    for (int i = 0; i < conds->entries; i++) {
+        const Entry *giver = &conds->entry[i];
+        if (giver->list != from || giver->boxed || !giver->control || !giver->control->everywhere) continue;
+        for (; next < conds->entries; next++) {
+            Entry *taker = &conds->entry[next];
+            if (taker->list != to || taker->boxed || taker->control) continue;
+            taker->control = giver->control;
+            break;
+        }
+    }
 }
 
 /* ---- Weights ------------------------------------------------------------------------------------------------------- */
@@ -119,5 +142,6 @@ NodusStatus conds_entries(Conds *conds)
         for (int i = 0; i < setup->list[list].conditioning->count; i++)
             NODUS_TRY(entry_add(conds, list, &setup->list[list].conditioning->cond[i]));
     conds_twins(conds);
+    for (int list = 1; list < setup->lists; list++) conds_share_control(conds, 0, list);
     return conds_weights(conds);
 }
