@@ -4,6 +4,7 @@
  * copies the list and changes a field. */
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
+#include "nodes/diffusion/boxes.h"
 #include "nodes/diffusion/control.h"
 #include <string.h>
 
@@ -66,6 +67,7 @@ Cond cond_share(const Cond *cond)
     cond_tensors(&copy, field);
     for (int i = 0; i < TENSORS; i++) nodus_tensor_ref(*field[i]);
     control_ref(copy.control);
+    box_ref(copy.boxes);
     return copy;
 }
 
@@ -84,6 +86,7 @@ void conditioning_free(void *payload)
         cond_tensors(&conditioning->cond[i], field);
         for (int k = 0; k < TENSORS; k++) nodus_tensor_unref(*field[k]);
         control_unref(conditioning->cond[i].control);
+        box_unref(conditioning->cond[i].boxes);
     }
     memory_free(conditioning->cond);
     memory_free(conditioning);
@@ -125,7 +128,7 @@ static NodusStatus cond_store(Cond *cond, NodusWriter *writer)
 {
     NodusTensor **tensor[TENSORS];
     double *number[NUMBERS];
-    if (cond->control) return nodus_error(NODUS_ERROR_MISSING, "a conditioning with a ControlNet stays in its process");
+    if (cond->control || cond->boxes) return nodus_error(NODUS_ERROR_MISSING, "a conditioning with a network stays in its process");
     cond_tensors(cond, tensor);
     cond_numbers(cond, number);
     NODUS_TRY(nodus_write_u64(writer, cond->has));

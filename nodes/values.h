@@ -83,6 +83,7 @@ typedef struct Cond {
     NodusTensor *control_text;   /* what ControlNets are told instead of `text` and `pooled`; or NULL */
     NodusTensor *control_pooled;
     struct ControlUse *control; /* what guides it by pictures (nodes/diffusion/control.h), or NULL */
+    struct BoxUse *boxes;       /* what GLIGEN places where (nodes/diffusion/boxes.h), or NULL */
     NodusTensor *pictures;      /* what unCLIP models draw after: [n, 2 + d]: strength, noise augmentation and embedding of each; or NULL */
 } Cond;
 enum { CONDITIONING_MOST = 4096 /* entries */ };

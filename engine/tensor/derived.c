@@ -283,6 +283,20 @@ NodusStatus derived_beside(Derived *derived, int index, WeightSet *source, int d
     return NULL;
 }
 
+NodusStatus derived_join(Derived *derived, const char *name, WeightSet *source, int index)
+{
+    const Weight *weight = weights_at(source, index);
+    const int64_t one[] = {1};
+    const Hash128 identity = weights_identity_at(source, index);
+    nodus_hash_text(derived->hash, name);
+    nodus_hash_bytes(derived->hash, &identity, sizeof identity);
+    if (weight->rank) return weights_add_like(derived->set, name, 0, NULL, source, index);
+    float *number = derived_alloc(derived, sizeof *number);
+    if (!number) return status_memory();
+    NODUS_TRY(weights_read_f32(weight, number));
+    return weights_add(derived->set, name, DTYPE_F32, 1, one, number, sizeof *number, false);
+}
+
 /* The weight that a product beside it belongs to is made anew, with the product in it. */
 static bool derived_is_absorbed(const Derived *derived, const char *name)
 {

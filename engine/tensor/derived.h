@@ -29,6 +29,9 @@ NodusStatus derived_change(Derived *derived, int index, const WeightChange *chan
 /* W += scale·up·down beside weight `index`, a matrix or kernel "….weight"; false in *fits when shapes or dtypes do not allow it.
  */
 NodusStatus derived_beside(Derived *derived, int index, WeightSet *source, int down, int up, float scale, bool *fits);
+/* Another set's weight under a name of its own, among the base's; the derived set must keep that set. A single number
+ * becomes an f32 [1], for operations between tensors. */
+NodusStatus derived_join(Derived *derived, const char *name, WeightSet *source, int index);
 NodusStatus derived_finish(Derived *derived, WeightSet **out); /* frees `derived` */
 void derived_free(Derived *derived);                           /* NULL is allowed */
 

@@ -33,7 +33,7 @@ static bool may_share(const Conds *conds, int a, int b)
     const Box *one = &conds->entry[a].box, *other = &conds->entry[b].box;
     const int64_t first = tokens_of(conds, a), second = tokens_of(conds, b), shorter = first < second ? first : second;
     return one->height == other->height && one->width == other->width && common_multiple(first, second) / shorter <= REPEAT_LIMIT &&
-           control_same(conds->entry[a].control, conds->entry[b].control);
+           control_same(conds->entry[a].control, conds->entry[b].control) && !conds->entry[a].boxes == !conds->entry[b].boxes;
 }
 
 static NodusStatus check_text(const Conds *conds, const Entry *entry)
@@ -129,6 +129,20 @@ static NodusStatus batch_label(const Conds *conds, Batch *batch)
     return own ? labels_of(conds, batch, true, &batch->control_label) : NULL;
 }
 
+/* The tokens of what each member wants in boxes. */
+static NodusStatus batch_boxes(const Conds *conds, Batch *batch)
+{
+    NodusTensor **boxes = nodus_alloc(conds->setup.call, (size_t)batch->count * sizeof(NodusTensor *)), *one;
+    if (!boxes) return status_memory();
+    if (!conds->entry[batch->member[0]].boxes) return NULL;
+    for (int i = 0; i < batch->count; i++) {
+        const Entry *entry = &conds->entry[batch->member[i]];
+        NODUS_TRY(boxes_tokens(conds->setup.call, entry->boxes, entry->box.height, entry->box.width, &one));
+        NODUS_TRY(nodus_tensor_repeat(conds->math, &boxes[i], one, conds->batch));
+    }
+    return nodus_tensor_concat(conds->math, &batch->boxes, 0, batch->count, (const NodusTensor *const *)boxes);
+}
+
 /* The batch of those entries; made when it is new. */
 static NodusStatus batch_of(Conds *conds, const int *member, int count, const Batch **out)
 {
@@ -145,6 +159,7 @@ static NodusStatus batch_of(Conds *conds, const int *member, int count, const Ba
     NODUS_TRY(batch_context(conds, batch));
     NODUS_TRY(batch_label(conds, batch));
     NODUS_TRY(batch_beside(conds, batch));
+    NODUS_TRY(batch_boxes(conds, batch));
     conds->batch_count++;
     *out = batch;
     return NULL;
@@ -209,21 +224,24 @@ static const ControlUse *control_of(const Conds *conds, const Batch *batch)
     return conds->entry[batch->member[0]].control;
 }
 
-/* The patches of the step, and before them, if something guides the batch, what puts that into the network. */
-static NodusStatus step_patches(Conds *conds, Step *step, ControlSignals *signals, const PatchRun **patch, int *patches)
+/* The patches of the step, and before them what puts into the network what guides the batch, and its boxes. */
+static NodusStatus step_patches(Conds *conds, Step *step, const Batch *batch, ControlSignals *signals, const PatchRun **patch, int *patches)
 {
+    enum { MORE = 2 };
+    int count = 0;
     *patch = step->patch;
     *patches = step->patches;
-    if (!step->controlled) return NULL;
-    if (conds->with_control_room <= step->patches) {
-        conds->with_control_room = step->patches + 1;
-        conds->with_control = nodus_alloc(conds->setup.call, (size_t)conds->with_control_room * sizeof *conds->with_control);
-        if (!conds->with_control) return status_memory();
+    if (!step->controlled && !batch->boxes) return NULL;
+    if (conds->with_more_room < step->patches + MORE) {
+        conds->with_more_room = step->patches + MORE;
+        conds->with_more = nodus_alloc(conds->setup.call, (size_t)conds->with_more_room * sizeof *conds->with_more);
+        if (!conds->with_more) return status_memory();
     }
-    conds->with_control[0] = (PatchRun){&control_patch, &step->places, signals};
-    for (int i = 0; i < step->patches; i++) conds->with_control[i + 1] = step->patch[i];
-    *patch = conds->with_control;
-    ++*patches;
+    if (step->controlled) conds->with_more[count++] = (PatchRun){&control_patch, &step->places, signals};
+    if (batch->boxes) conds->with_more[count++] = (PatchRun){&boxes_patch, conds->boxes_file, batch->boxes};
+    for (int i = 0; i < step->patches; i++) conds->with_more[count++] = step->patch[i];
+    *patch = conds->with_more;
+    *patches = count;
     return NULL;
 }
 
@@ -236,10 +254,10 @@ static NodusStatus step_plan(Conds *conds, Step *step, const Batch *batch)
     const PatchRun *patch;
     int patches;
     step->controlled = controls_places(control_of(conds, batch), model, step->sigma, &step->places);
-    NODUS_TRY(step_patches(conds, step, NULL, &patch, &patches));
+    NODUS_TRY(step_patches(conds, step, batch, NULL, &patch, &patches));
     draws_free(&step->draws);
     step->draws = (Draws){.next = step_random, .generator = step->random};
-    NODUS_TRY(network_plan(conds->math, model->weights, &model->unet, &shape, patch, patches, step->sigma,
+    NODUS_TRY(network_plan(conds->math, conds->weights, &model->unet, &shape, patch, patches, step->sigma,
                            step->random ? &step->draws : NULL, &step->plan));
     if (step->draws.choices) {
         plan_unref(conds->drawn);
@@ -329,7 +347,7 @@ static NodusStatus batch_ask(Conds *conds, const Batch *batch, Step *step, const
     const PatchRun *patch;
     int patches;
     bindings_output(bindings, "out", out);
-    NODUS_TRY(step_patches(conds, step, signals, &patch, &patches));
+    NODUS_TRY(step_patches(conds, step, batch, signals, &patch, &patches));
     NODUS_TRY(network_bind(patch, patches, step->sigma, &step->draws, bindings));
     NodusAnswer answer = {.math = math, .sigma = step->sigma, .key = (int)(batch - conds->batches), .members = batch->count, .x = input};
     NODUS_TRY(network_answer(patch, patches, &answer));
@@ -528,7 +546,14 @@ NodusStatus conds_open(const CondsSetup *setup, Conds **out)
     conds->math = nodus_math(setup->call);
     conds->batch = nodus_tensor_dim(latent, 0);
     conds->picture = (Box){nodus_tensor_dim(latent, 2), nodus_tensor_dim(latent, 3), 0, 0};
-    return conds_entries(conds);
+    conds->weights = weights_ref(setup->model->weights);
+    NODUS_TRY(conds_entries(conds));
+    if (!conds->boxes_file) return NULL;
+    WeightSet *joined;
+    NODUS_TRY(boxes_weights(conds->weights, setup->model->unet.prefix, conds->boxes_file->weights, &joined));
+    weights_unref(conds->weights);
+    conds->weights = joined;
+    return NULL;
 }
 
 void conds_close(Conds *conds)
@@ -537,6 +562,7 @@ void conds_close(Conds *conds)
     for (int i = 0; i < conds->plans; i++) plan_unref(conds->plan[i]);
     plan_unref(conds->drawn);
     controls_free(conds->controls);
+    weights_unref(conds->weights);
     memory_free(conds->plan);
     memory_free(conds->batches);
 }

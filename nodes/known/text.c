@@ -31,12 +31,6 @@ const NodusNode known_text[] = {
          IN(LINK("photomaker", "PHOTOMAKER"), LINK("image", "IMAGE"), LINK("clip", "CLIP"),
             PROMPT("text", "photograph of photomaker")),
          OUT(SLOT("CONDITIONING"))),
-    NODE("GLIGENTextBoxApply", "GLIGENTextBoxApply", "conditioning/gligen", 0,
-         "Say what a box of the picture should show.",
-         IN(LINK("conditioning_to", "CONDITIONING"), LINK("clip", "CLIP"), LINK("gligen_textbox_model", "GLIGEN"),
-            PROMPT("text", ""), INT("width", 64, 8, MAXR, 8), INT("height", 64, 8, MAXR, 8), INT("x", 0, 0, MAXR, 8),
-            INT("y", 0, 0, MAXR, 8)),
-         OUT(SLOT("CONDITIONING"))),
     {0}
 };
 /* clang-format on */
