@@ -74,7 +74,8 @@ void graph_push(OpGraph *graph, const char *format, ...)
     const int length = vsnprintf(text, sizeof text, format, args);
     va_end(args);
     if (length < 0 || (size_t)length >= sizeof text) graph_fail(graph, "a scope name is too long");
-    const char *scope = graph_join(graph, graph_scope(graph), text);
+    const bool root = text[0] == '/';
+    const char *scope = graph_join(graph, root ? "" : graph_scope(graph), text + root);
     if (!memory_reserve((void **)&graph->scopes, &graph->scope_capacity, graph->scope_count, sizeof *graph->scopes)) {
         graph_memory(graph);
         return;

@@ -153,11 +153,14 @@ static OpRef unet_attention(OpGraph *g, const Unet *u, const char *name, OpRef x
 {
     graph_push(g, "%s", name);
     const OpRef source = op_is_none(context) ? x : context;
-    Site site = unet_site(g, u, SITE_ATTENTION, x);
+    Site site = unet_site(g, u, SITE_ATTENTION_INPUT, x);
     site.context = context;
+    site.k = site.v = source;
+    graph_visit(g, &site);
+    site.kind = SITE_ATTENTION;
     site.q = op_linear(g, x, "to_q");
-    site.k = op_linear(g, source, "to_k");
-    site.v = op_linear(g, source, "to_v");
+    site.k = op_linear(g, site.k, "to_k");
+    site.v = op_linear(g, site.v, "to_v");
     const int64_t width = graph_dim(g, site.q, 2);
     site.heads = u->config->heads ? u->config->heads : width < u->config->head_width ? 1 : (int)(width / u->config->head_width);
     graph_visit(g, &site);
