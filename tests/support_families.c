@@ -391,6 +391,60 @@ static NodusStatus write_adapter(WeightSet *demo, const char *models)
     return status;
 }
 
+/* ---- GLIGEN and hypernetworks ------------------------------------------------------------------------------------------------ */
+
+static NodusStatus fuser(WeightSet *set, const char *block, int64_t width)
+{
+    char key[NAME];
+    snprintf(key, sizeof key, "%.200sfuser.", block);
+    static const char *const square[] = {"attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0"};
+    for (int i = 0; i < 4; i++) NODUS_TRY(layer(set, key, square[i], 2, width, width, 1, i == 3));
+    NODUS_TRY(layer(set, key, "linear", 2, width, WIDTH, 1, true));
+    NODUS_TRY(layer(set, key, "ff.net.0.proj", 2, 8 * width, width, 1, true));
+    NODUS_TRY(layer(set, key, "ff.net.2", 2, width, 4 * width, 1, true));
+    NODUS_TRY(norm(set, key, "norm1", width));
+    NODUS_TRY(norm(set, key, "norm2", width));
+    snprintf(key, sizeof key, "%.200sfuser.alpha_attn", block);
+    NODUS_TRY(put(set, key, 1, (int64_t[]){1}));
+    snprintf(key, sizeof key, "%.200sfuser.alpha_dense", block);
+    return put(set, key, 1, (int64_t[]){1});
+}
+
+static NodusStatus write_gligen(const WeightSet *demo, const char *models)
+{
+    static const char tail[] = "transformer_blocks.0.norm3.bias";
+    WeightSet *set;
+    NODUS_TRY(weights_new(&set));
+    NodusStatus status = put(set, "position_net.null_positive_feature", 1, (int64_t[]){WIDTH});
+    if (!status) status = put(set, "position_net.null_position_feature", 1, (int64_t[]){WAVES / 4});
+    if (!status) status = layer(set, "position_net.", "linears.0", 2, 512, WIDTH + WAVES / 4, 1, true);
+    if (!status) status = layer(set, "position_net.", "linears.2", 2, 512, 512, 1, true);
+    if (!status) status = layer(set, "position_net.", "linears.4", 2, WIDTH, 512, 1, true);
+    for (int i = 0; i < weights_count(demo) && !status; i++) {
+        char block[NAME];
+        const Weight *weight = weights_at(demo, i);
+        const char *at = strstr(weight->name, tail);
+        if (strncmp(weight->name, UNET, strlen(UNET)) != 0 || !at) continue;
+        snprintf(block, sizeof block, "%.*s", (int)(at - weight->name - (int)strlen(UNET) + (int)strlen("transformer_blocks.0.")),
+                 weight->name + strlen(UNET));
+        status = fuser(set, block, weight->dim[0]);
+    }
+    if (!status) status = write_set(set, models, "gligen/gligen.safetensors");
+    weights_unref(set);
+    return status;
+}
+
+static NodusStatus hypernetwork(WeightSet *set)
+{
+    char prefix[32];
+    for (int number = 0; number < 2; number++) {
+        snprintf(prefix, sizeof prefix, "%d.%d.", WIDTH, number);
+        NODUS_TRY(layer(set, prefix, "linear.0", 2, 2 * WIDTH, WIDTH, 1, true));
+        NODUS_TRY(layer(set, prefix, "linear.1", 2, WIDTH, 2 * WIDTH, 1, true));
+    }
+    return NULL;
+}
+
 static NodusStatus write_sd2(WeightSet *demo, const char *models)
 {
     WeightSet *set, *h = NULL;
@@ -488,6 +542,8 @@ static NodusStatus write_all(WeightSet *demo, const char *models)
     NODUS_TRY(write_control(demo, models, "controlnet/control.safetensors", false));
     NODUS_TRY(write_control(demo, models, "controlnet/difference.safetensors", true));
     NODUS_TRY(write_adapter(demo, models));
+    NODUS_TRY(write_gligen(demo, models));
+    NODUS_TRY(write_filled(models, "hypernetworks/hypernetwork.safetensors", hypernetwork));
     NODUS_TRY(write_part(demo, UNET, "", NULL, models, "diffusion_models/unet.safetensors"));
     NODUS_TRY(write_part(demo, UNET, "", rename_unet, models, "diffusion_models/unet-diffusers.safetensors"));
     NODUS_TRY(write_part(demo, UNET, "", rename_unet, models, "diffusers/shapes/unet/diffusion_pytorch_model.safetensors"));

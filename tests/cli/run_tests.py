@@ -619,7 +619,7 @@ def the_commands_of_the_help_examples_work(nodus):
 
 # These want files that are not in the repository; tests/unit/test_examples.c runs them with models of a formula.
 OTHER_MODELS = {"clip_vision.json", "config.json", "control.json", "control_difference.json", "control_old.json", "control_text.json",
-                "diffusers.json", "dual_clip.json", "sdxl.json", "sdxl_refiner.json", "split_files.json",
+                "diffusers.json", "dual_clip.json", "gligen.json", "hypernetwork.json", "sdxl.json", "sdxl_refiner.json", "split_files.json",
                 "style_model.json", "unclip.json", "upscale_model.json"}
 
 

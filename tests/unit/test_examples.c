@@ -75,6 +75,8 @@ TEST(every_example_runs)
         {"graphs/unclip.json", {"90.steps=2"}, 1},
         {"graphs/style_model.json", {"90.steps=2"}, 1},
         {"graphs/control.json", {"90.steps=2"}, 1},
+        {"graphs/gligen.json", {"90.steps=2"}, 1},
+        {"graphs/hypernetwork.json", {"90.steps=2"}, 1},
         {"graphs/control_difference.json", {"90.steps=2"}, 1},
         {"graphs/control_old.json", {"90.steps=2"}, 1},
         {"graphs/control_text.json", {"90.steps=2"}, 1},
