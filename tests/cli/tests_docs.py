@@ -144,11 +144,11 @@ def the_nodes_that_workflows_need_most_are_built(nodus):
 @test
 def coverage_finds_what_is_missing(nodus):
     """With a program that has but one node, and it of no tier."""
-    path = nodus.write("less/nodus", "#!/bin/sh\necho '{\"KSampler\": {}, \"EmptySD3LatentImage\": {}}'\n")
+    path = nodus.write("less/nodus", "#!/bin/sh\necho '{\"KSampler\": {}, \"FluxGuidance\": {}}'\n")
     os.chmod(path, 0o755)
     done = subprocess.run([sys.executable, os.path.join(ROOT, "tests", "coverage"), os.path.dirname(path)], capture_output=True, text=True)
     same(done.returncode, 1, f"exit status ({done.stderr})")
-    for line in ("FAIL tier 1", "missing: CLIPTextEncode\n", "its excuse in tests/tiers.txt goes: EmptySD3LatentImage\n", "not yet: SetUnionControlNetType"):
+    for line in ("FAIL tier 1", "missing: CLIPTextEncode\n", "its excuse in tests/tiers.txt goes: FluxGuidance\n", "not yet: SetUnionControlNetType"):
         contains(done.stdout, line)
     check("missing: KSampler\n" not in done.stdout, "what is there is told as missing")
 
