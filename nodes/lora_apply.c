@@ -6,6 +6,7 @@
 #include "nodes/lora_apply.h"
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
+#include "nodes/lora_select.h"
 #include "nodes/models/diffusers_names.h"
 #include "nodes/models/keys.h"
 #include <stdio.h>
@@ -63,6 +64,7 @@ static NodusStatus unet_layer(Lora *lora, Derived *derived, const Model *model, 
     char names[UNET_NAMES][NAME_ROOM];
     bool found = false;
     const int count = unet_names(model, layer, names);
+    if (lora->rules) strength *= lora_select_factor(lora->rules, layer, false);
     for (int i = 0; i < count && !found; i++) NODUS_TRY(lora_patch(lora, derived, model->weights, index, names[i], strength, &found));
     return NULL;
 }
@@ -113,13 +115,15 @@ typedef struct TextNames {
     const char *kohya[2], *diffusers;
 } TextNames;
 
-/* What the file has for one module, on weight `key`. `dotted`: the module as Hugging Face's file names it; NULL: only under `kohya`. */
+/* What the file has for one module, on weight `key`. `dotted`: the module as Hugging Face's file names it; NULL: only under `kohya`.
+ * `layer`: its name for rules. */
 static NodusStatus text_module(Lora *lora, Derived *derived, const WeightSet *weights, const TextNames *names, const char *kohya,
-                               const char *dotted, const char *key, double strength)
+                               const char *dotted, const char *layer, const char *key, double strength)
 {
     char name[256];
     const int index = weights_find(weights, key);
     bool found = false;
+    if (lora->rules) strength *= lora_select_factor(lora->rules, layer, true);
     for (int i = 0; i < 2 && names->kohya[i] && !found && index >= 0; i++) {
         snprintf(name, sizeof name, "%s_%s", names->kohya[i], kohya);
         underscores(name);
@@ -138,7 +142,7 @@ static NodusStatus text_layer(Lora *lora, Derived *derived, const WeightSet *wei
     for (int i = 0; i < TEXT_MODULES; i++) {
         snprintf(dotted, sizeof dotted, "text_model.encoder.layers.%d.%s", layer, text_modules[i]);
         snprintf(key, sizeof key, "%sencoder.layers.%d.%s.weight", tower->prefix, layer, text_modules[i]);
-        NODUS_TRY(text_module(lora, derived, weights, names, dotted, dotted, key, strength));
+        NODUS_TRY(text_module(lora, derived, weights, names, dotted, dotted, dotted + strlen("text_model."), key, strength));
     }
     return NULL;
 }
@@ -148,7 +152,7 @@ static NodusStatus text_projection(Lora *lora, Derived *derived, const WeightSet
 {
     char key[KEYS_LONGEST];
     snprintf(key, sizeof key, "%s.weight", tower->projection);
-    return text_module(lora, derived, weights, names, "text_projection", NULL, key, strength);
+    return text_module(lora, derived, weights, names, "text_projection", NULL, "text_projection", key, strength);
 }
 
 static NodusStatus text_tower(Lora *lora, Derived *derived, const WeightSet *weights, const ClipTextConfig *tower, bool alone,

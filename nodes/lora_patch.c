@@ -438,13 +438,16 @@ static NodusStatus put(Lora *lora, Derived *derived, const WeightSet *base, int 
     fits = fits && patch_fits(&patch);
     if (!fits) return NULL;
     NODUS_TRY(set_scale(part_at(lora, found->alpha), &patch));
-    if (patch.kind == KIND_PRODUCT && !patch.part[MID] && !patch.magnitude) {
-        bool beside;
-        const float scale = (float)(strength * (double)patch.scale);
-        NODUS_TRY(derived_beside(derived, index, lora->weights, found->part[DOWN], found->part[UP], scale, &beside));
-        lora->used += beside;
-        if (beside) return NULL;
+    bool beside = strength == 0;
+    if (!beside && patch.kind == KIND_PRODUCT && !patch.part[MID] && !patch.magnitude) {
+        const BesidePair pair = {lora->weights, found->part[DOWN], found->part[UP], (float)(strength * (double)patch.scale), lora->gate};
+        NODUS_TRY(derived_beside(derived, index, &pair, &beside));
     }
+    lora->used += beside;
+    if (beside) return NULL;
+    if (lora->gate)
+        return nodus_error(NODUS_ERROR_MISSING, "only plain LoRA layers can act in a part of the sampling, and \"%.200s\" is of another kind: let "
+                           "it act from 0 to 1", weights_at(lora->weights, found->part[0] >= 0 ? found->part[0] : found->part[W1])->name);
     Patch *kept = derived_alloc(derived, sizeof *kept);
     if (!kept) return status_memory();
     *kept = patch;

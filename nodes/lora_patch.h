@@ -10,6 +10,8 @@
 typedef struct Lora {
     WeightSet *weights; /* of the file */
     int parts, used;    /* patches in the file, and how many found their layer so far */
+    const char *rules;  /* where it acts (lora_select.h); NULL: everywhere */
+    int gate;           /* of the scalar that switches it on (derived.h); 0: none */
 } Lora;
 
 /* Counts what is there; a file without patches is an error. */

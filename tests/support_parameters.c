@@ -285,6 +285,8 @@ const MainParameter main_parameters[] = {
     {"LoadImageOutput", "image=scene.png [output]", {"image=other.png [output]"}},
     {"LoadLatent", "latent=star.latent", {"latent=other.latent"}},
     {"LoraLoader", "lora_name=neon-lora.safetensors", {"lora_name=other.safetensors", "strength_model=0.5", "strength_clip=0.5"}},
+    {"LoraLoaderSelective", "lora_name=neon-lora.safetensors; select=cross = 1; sink.steps=2",
+     {"select=cross = 0.2", "strength_model=0.5", "start_percent=0.6", "end_percent=0.4", "lora_name=other.safetensors"}},
     {"LoraLoaderModelOnly", "lora_name=neon-lora.safetensors", {"lora_name=other.safetensors", "strength_model=0.5"}},
     {"Mahiro", "", {"pass"}},
     {"MaskComposite", "operation=add", {"operation=multiply", "x=8", "y=8", "source=@mask"}},

@@ -116,6 +116,17 @@ int64_t graph_weight_dim(OpGraph *graph, const char *suffix, int axis)
     return axis >= 0 && axis < weight->rank ? weight->dim[axis] : 1;
 }
 
+bool graph_number(OpGraph *graph, const char *suffix, float *out)
+{
+    const int index = graph->error ? -1 : graph_lookup(graph, suffix);
+    if (index < 0) return false;
+    const Weight *weight = weights_at(graph->weights, index);
+    if (weight->bytes != dtype_size(weight->dtype)) return false;
+    NodusStatus status = weights_read_f32(weight, out);
+    if (status) graph->error = status;
+    return !status;
+}
+
 OpRef op_weight(OpGraph *graph, const char *suffix)
 {
     if (graph->error) return OP_NONE;

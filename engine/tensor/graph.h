@@ -29,6 +29,7 @@ void graph_push(OpGraph *graph, const char *format, ...) NODUS_PRINTF(2, 3);
 void graph_pop(OpGraph *graph);
 bool graph_has(const OpGraph *graph, const char *suffix);                    /* is there such a weight in the file? */
 int64_t graph_weight_dim(OpGraph *graph, const char *suffix, int axis);      /* a missing weight is the sticky error; returns 1 then */
+bool graph_number(OpGraph *graph, const char *suffix, float *out);           /* the value of a weight of one number; false: there is none */
 int64_t graph_dim(const OpGraph *graph, OpRef ref, int axis);                /* axis < 0 from the end; 1 after an error */
 int graph_rank(const OpGraph *graph, OpRef ref);
 

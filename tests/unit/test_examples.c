@@ -57,6 +57,7 @@ TEST(every_example_runs)
         {"graphs/inversion.json", {"5.steps=2"}, 1},
         {"graphs/lora.json", {"5.steps=2"}, 1},
         {"graphs/lora_model_only.json", {"5.steps=2"}, 1},
+        {"graphs/lora_selective.json", {"5.steps=2"}, 1},
         {"graphs/merge.json", {"5.steps=2"}, 1},
         {"graphs/merge_difference.json", {"5.steps=2"}, 1},
         {"graphs/merge_blocks.json", {"5.steps=2"}, 1},
