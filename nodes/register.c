@@ -21,6 +21,7 @@
     NODE(clip_merge_simple) NODE(clip_merge_subtract) NODE(clip_merge_add)                                                        \
     NODE(model_merge_blocks) NODE(model_merge_sd1) NODE(model_merge_sdxl)                           /* merge_blocks.c */           \
     NODE(clip_vision_loader) NODE(unclip_checkpoint_loader) NODE(clip_vision_encode) NODE(unclip_conditioning) /* vision.c */      \
+    NODE(measure_mse) NODE(measure_psnr) NODE(measure_ssim)                                         /* measure.c */                \
     NODE(lora_loader_selective)                                                                     /* lora_selective.c */         \
     NODE(hypernetwork_loader)                                                                       /* hypernetwork.c */           \
     NODE(gligen_loader) NODE(gligen_text_box_apply)                                                 /* gligen.c */                 \
