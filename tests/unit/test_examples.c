@@ -95,7 +95,7 @@ TEST(every_example_runs)
         {"graphs/compositing.json", {NULL}, 0},
         {"graphs/filters.json", {NULL}, 0},
         {"graphs/masks.json", {NULL}, 0},
-        {"graphs/measures.json", {NULL}, 0},
+        {"graphs/measures.json", {NULL}, 0, "0.809144"},
         {"graphs/strings.json", {NULL}, 0, "a blue house, green meadows. Masterpiece"},
         {"graphs/for_loop.json", {NULL}, 0},
         {"graphs/custom_sampling.json", {"5.steps=3", "6.step=2"}, 2},
