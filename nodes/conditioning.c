@@ -4,16 +4,18 @@
  * copies the list and changes a field. */
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
-#include "nodes/values.h"
+#include "nodes/diffusion/boxes.h"
+#include "nodes/diffusion/control.h"
 #include <string.h>
 
-enum { NUMBERS = 15, TENSORS = 6 };
+enum { NUMBERS = 15, TENSORS = 8 };
 
 /* The fields of an entry as lists, for what treats all alike. */
 static void cond_tensors(Cond *cond, NodusTensor **field[TENSORS])
 {
     NodusTensor **const all[TENSORS] = {&cond->text,          &cond->pooled,      &cond->mask,
-                                        &cond->concat_latent, &cond->concat_mask, &cond->pictures};
+                                        &cond->concat_latent, &cond->concat_mask, &cond->pictures,
+                                        &cond->control_text,  &cond->control_pooled};
     memcpy(field, all, sizeof all);
 }
 
@@ -64,6 +66,8 @@ Cond cond_share(const Cond *cond)
     NodusTensor **field[TENSORS];
     cond_tensors(&copy, field);
     for (int i = 0; i < TENSORS; i++) nodus_tensor_ref(*field[i]);
+    control_ref(copy.control);
+    box_ref(copy.boxes);
     return copy;
 }
 
@@ -81,6 +85,8 @@ void conditioning_free(void *payload)
         NodusTensor **field[TENSORS];
         cond_tensors(&conditioning->cond[i], field);
         for (int k = 0; k < TENSORS; k++) nodus_tensor_unref(*field[k]);
+        control_unref(conditioning->cond[i].control);
+        box_unref(conditioning->cond[i].boxes);
     }
     memory_free(conditioning->cond);
     memory_free(conditioning);
@@ -93,6 +99,7 @@ static void conditioning_account(const void *payload, NodusAccount *account)
         NodusTensor **field[TENSORS];
         cond_tensors(&conditioning->cond[i], field);
         for (int k = 0; k < TENSORS; k++) nodus_account_tensor(account, *field[k]);
+        for (const ControlUse *use = conditioning->cond[i].control; use; use = use->before) nodus_account_tensor(account, use->picture);
     }
 }
 
@@ -121,6 +128,7 @@ static NodusStatus cond_store(Cond *cond, NodusWriter *writer)
 {
     NodusTensor **tensor[TENSORS];
     double *number[NUMBERS];
+    if (cond->control || cond->boxes) return nodus_error(NODUS_ERROR_MISSING, "a conditioning with a network stays in its process");
     cond_tensors(cond, tensor);
     cond_numbers(cond, number);
     NODUS_TRY(nodus_write_u64(writer, cond->has));
@@ -178,4 +186,4 @@ const NodusType type_conditioning = {.struct_size = sizeof(NodusType),
                                      .store = conditioning_store,
                                      .load = conditioning_load,
                                      .array = conditioning_array,
-                                     .version = 2};
+                                     .version = 3};

@@ -44,22 +44,30 @@ static void warn_of_rest(NodusCall *call, const char *name, const Lora *lora, bo
                    lora->parts);
 }
 
-NodusStatus lora_put(NodusCall *call, const char *name, double strength_model, double strength_clip, Model **model, Clip **clip)
+NodusStatus lora_order(NodusCall *call, const LoraOrder *order, Model **model, Clip **clip)
 {
-    const bool on_model = *model && strength_model, on_clip = *clip && strength_clip;
+    const bool on_model = *model && order->strength_model, on_clip = *clip && order->strength_clip;
     const char *path;
     WeightSet *weights;
     Lora lora = {0};
     if (!on_model && !on_clip) return NULL;
-    NODUS_TRY(nodus_find_file(call, "loras", name, &path));
+    NODUS_TRY(nodus_find_file(call, "loras", order->name, &path));
     NODUS_TRY(checkpoint_open(path, &weights));
     NodusStatus status = lora_read(weights, &lora);
-    if (status) status = nodus_error_prefix(status, "'%s'", name);
-    if (!status) status = put_model(&lora, strength_model, model);
-    if (!status) status = put_clip(&lora, strength_clip, clip);
+    lora.rules = order->rules;
+    lora.gate = order->gate;
+    if (!status) status = put_model(&lora, order->strength_model, model);
+    lora.gate = 0;
+    if (!status) status = put_clip(&lora, order->strength_clip, clip);
     weights_unref(weights);
-    if (!status) warn_of_rest(call, name, &lora, on_model && on_clip);
-    return status;
+    if (status) return nodus_error_prefix(status, "'%s'", order->name);
+    warn_of_rest(call, order->name, &lora, on_model && on_clip);
+    return NULL;
+}
+
+NodusStatus lora_put(NodusCall *call, const char *name, double strength_model, double strength_clip, Model **model, Clip **clip)
+{
+    return lora_order(call, &(LoraOrder){name, strength_model, strength_clip, NULL, 0}, model, clip);
 }
 
 NodusStatus lora_emit(NodusCall *call, Model *model, Clip *clip)

@@ -1,5 +1,7 @@
 /* register.c: the list of what nodus comes with. A new node, type, sampler or scheduler is known once it stands here (samplers
  * and schedulers: in their own tables). */
+#include "nodes/control.h"
+#include "nodes/gligen.h"
 #include "nodes/register.h"
 #include "nodes/cond.h"
 #include "nodes/diffusion/sampler.h"
@@ -19,6 +21,12 @@
     NODE(clip_merge_simple) NODE(clip_merge_subtract) NODE(clip_merge_add)                                                        \
     NODE(model_merge_blocks) NODE(model_merge_sd1) NODE(model_merge_sdxl)                           /* merge_blocks.c */           \
     NODE(clip_vision_loader) NODE(unclip_checkpoint_loader) NODE(clip_vision_encode) NODE(unclip_conditioning) /* vision.c */      \
+    NODE(measure_mse) NODE(measure_psnr) NODE(measure_ssim)                                         /* measure.c */                \
+    NODE(lora_loader_selective)                                                                     /* lora_selective.c */         \
+    NODE(hypernetwork_loader)                                                                       /* hypernetwork.c */           \
+    NODE(gligen_loader) NODE(gligen_text_box_apply)                                                 /* gligen.c */                 \
+    NODE(control_net_loader) NODE(diff_control_net_loader) NODE(control_net_apply)                  /* control.c */                \
+    NODE(control_net_apply_advanced) NODE(clip_text_encode_controlnet)                                                              \
     NODE(style_model_loader) NODE(style_model_apply)                                                /* style.c */                  \
     NODE(upscale_model_loader) NODE(image_upscale_with_model)                                       /* upscale.c */                \
     NODE(checkpoint_save) NODE(model_save) NODE(clip_save) NODE(vae_save)                           /* save_model.c */             \
@@ -107,7 +115,7 @@
 NODES(DECLARE)
 const NodusNode *const builtin_nodes[] = {NODES(ROW) NULL};
 
-const NodusType *const builtin_types[] = {&type_latent, &type_model, &type_clip, &type_vae, &type_upscale_model, &type_conditioning, &type_clip_vision, &type_clip_vision_output, &type_style_model, &type_timesteps_range, &type_noise, &type_sampler, &type_latent_operation, &type_guider, &type_flow, NULL};
+const NodusType *const builtin_types[] = {&type_latent, &type_model, &type_clip, &type_vae, &type_upscale_model, &type_conditioning, &type_clip_vision, &type_clip_vision_output, &type_style_model, &type_control_net, &type_gligen, &type_timesteps_range, &type_noise, &type_sampler, &type_latent_operation, &type_guider, &type_flow, NULL};
 
 extern const NodusPatchClass patch_freeu;
 const NodusPatchClass *const builtin_patches[] = {&patch_freeu, NULL};

@@ -120,7 +120,8 @@ NodusStatus save_weights(SaveFile *into, const WeightSet *weights, const char *f
     const size_t length = strlen(from);
     for (int i = 0; i < weights_count(weights); i++) {
         const Weight *weight = weights_at(weights, i);
-        if (strncmp(weight->name, from, length) != 0 || derived_is_beside(weight->name)) continue;
+        if (strncmp(weight->name, from, length) != 0 || derived_is_beside(weight->name) || !strncmp(weight->name + length, "hypernetwork.", 13))
+            continue;
         SafetensorsItem *item = save_item(into, weights, i, to, weight->name + length);
         if (!item) return status_memory();
         if (save_has_beside(weights, weight)) item->dtype = DTYPE_F32, item->make = save_make_f32;

@@ -80,6 +80,10 @@ typedef struct Cond {
     NodusTensor *mask;          /* [b, h, w] of any size, or NULL */
     NodusTensor *concat_latent; /* [b, c, h, w], unscaled, or NULL: what inpainting and editing models see beside the noise */
     NodusTensor *concat_mask;   /* [b, h, w] or [b, 1, h, w] of any size, or NULL */
+    NodusTensor *control_text;   /* what ControlNets are told instead of `text` and `pooled`; or NULL */
+    NodusTensor *control_pooled;
+    struct ControlUse *control; /* what guides it by pictures (nodes/diffusion/control.h), or NULL */
+    struct BoxUse *boxes;       /* what GLIGEN places where (nodes/diffusion/boxes.h), or NULL */
     NodusTensor *pictures;      /* what unCLIP models draw after: [n, 2 + d]: strength, noise augmentation and embedding of each; or NULL */
 } Cond;
 enum { CONDITIONING_MOST = 4096 /* entries */ };

@@ -312,6 +312,139 @@ static NodusStatus redux(WeightSet *set)
     return layer(set, "", "redux_down", 2, WIDTH, 3 * WIDTH, 1, true);
 }
 
+/* ---- ControlNet and T2I-Adapter ------------------------------------------------------------------------------------------ */
+
+/* How many channels come out of an input block of the demo. */
+static int64_t block_channels(const WeightSet *demo, int block)
+{
+    static const char *const last[] = {"0.out_layers.3", "0.op", "0"};
+    char key[NAME];
+    for (size_t i = 0; i < sizeof last / sizeof *last; i++) {
+        snprintf(key, sizeof key, UNET "input_blocks.%d.%s.weight", block, last[i]);
+        if (weights_get(demo, key)) return weights_get(demo, key)->dim[0];
+    }
+    return 0;
+}
+
+/* The demo's encoder, with parts of its own; or (`difference`) only the latter and small differences. */
+static NodusStatus fill_control(WeightSet *set, WeightSet *demo, bool difference)
+{
+    static const int64_t widths[] = {3, 16, 16, 32, 32, 96, 96, 256};
+    char name[NAME];
+    UnetConfig config;
+    NODUS_TRY(unet_config(demo, UNET, &config));
+    for (int i = 0; i < weights_count(demo); i++) {
+        const char *rest = weights_at(demo, i)->name + strlen(UNET);
+        if (strncmp(weights_at(demo, i)->name, UNET, strlen(UNET)) != 0 || !strncmp(rest, "out", 3)) continue;
+        snprintf(name, sizeof name, "control_model.%.200s", rest);
+        NODUS_TRY(weights_add_like(set, name, 0, NULL, demo, i));
+    }
+    for (int i = 0; i < 8; i++) {
+        snprintf(name, sizeof name, "input_hint_block.%d", 2 * i);
+        NODUS_TRY(layer(set, "control_model.", name, 4, i == 7 ? config.model_channels : widths[i + 1], widths[i], 3, true));
+    }
+    for (int i = 0; i < config.input_blocks; i++) {
+        snprintf(name, sizeof name, "zero_convs.%d.0", i);
+        NODUS_TRY(layer(set, "control_model.", name, 4, block_channels(demo, i), block_channels(demo, i), 1, true));
+    }
+    const int64_t middle = block_channels(demo, config.input_blocks - 1);
+    NODUS_TRY(layer(set, "control_model.", "middle_block_out.0", 4, middle, middle, 1, true));
+    return difference ? put(set, "difference", 1, (int64_t[]){1}) : NULL;
+}
+
+static NodusStatus write_control(WeightSet *demo, const char *models, const char *file, bool difference)
+{
+    WeightSet *set;
+    NODUS_TRY(weights_new(&set));
+    NodusStatus status = fill_control(set, demo, difference);
+    if (!status) status = write_set(set, models, file);
+    weights_unref(set);
+    return status;
+}
+
+static NodusStatus fill_adapter(WeightSet *set, const WeightSet *demo)
+{
+    static const int places[] = {2, 5, 8, 11};
+    char name[NAME];
+    int64_t in = block_channels(demo, places[0]);
+    NODUS_TRY(layer(set, "", "conv_in", 4, in, 192, 3, true));
+    for (int i = 0; i < 8; i++) {
+        const int64_t out = block_channels(demo, places[i / 2]);
+        snprintf(name, sizeof name, "body.%d.in_conv", i);
+        if (in != out) NODUS_TRY(layer(set, "", name, 4, out, in, 1, true));
+        snprintf(name, sizeof name, "body.%d.block1", i);
+        NODUS_TRY(layer(set, "", name, 4, out, out, 3, true));
+        snprintf(name, sizeof name, "body.%d.block2", i);
+        NODUS_TRY(layer(set, "", name, 4, out, out, 1, true));
+        in = out;
+    }
+    return NULL;
+}
+
+static NodusStatus write_adapter(WeightSet *demo, const char *models)
+{
+    WeightSet *set;
+    NODUS_TRY(weights_new(&set));
+    NodusStatus status = fill_adapter(set, demo);
+    if (!status) status = write_set(set, models, "controlnet/t2i.safetensors");
+    weights_unref(set);
+    return status;
+}
+
+/* ---- GLIGEN and hypernetworks ------------------------------------------------------------------------------------------------ */
+
+static NodusStatus fuser(WeightSet *set, const char *block, int64_t width)
+{
+    char key[NAME];
+    snprintf(key, sizeof key, "%.200sfuser.", block);
+    static const char *const square[] = {"attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0"};
+    for (int i = 0; i < 4; i++) NODUS_TRY(layer(set, key, square[i], 2, width, width, 1, i == 3));
+    NODUS_TRY(layer(set, key, "linear", 2, width, WIDTH, 1, true));
+    NODUS_TRY(layer(set, key, "ff.net.0.proj", 2, 8 * width, width, 1, true));
+    NODUS_TRY(layer(set, key, "ff.net.2", 2, width, 4 * width, 1, true));
+    NODUS_TRY(norm(set, key, "norm1", width));
+    NODUS_TRY(norm(set, key, "norm2", width));
+    snprintf(key, sizeof key, "%.200sfuser.alpha_attn", block);
+    NODUS_TRY(put(set, key, 1, (int64_t[]){1}));
+    snprintf(key, sizeof key, "%.200sfuser.alpha_dense", block);
+    return put(set, key, 1, (int64_t[]){1});
+}
+
+static NodusStatus write_gligen(const WeightSet *demo, const char *models)
+{
+    static const char tail[] = "transformer_blocks.0.norm3.bias";
+    WeightSet *set;
+    NODUS_TRY(weights_new(&set));
+    NodusStatus status = put(set, "position_net.null_positive_feature", 1, (int64_t[]){WIDTH});
+    if (!status) status = put(set, "position_net.null_position_feature", 1, (int64_t[]){WAVES / 4});
+    if (!status) status = layer(set, "position_net.", "linears.0", 2, 512, WIDTH + WAVES / 4, 1, true);
+    if (!status) status = layer(set, "position_net.", "linears.2", 2, 512, 512, 1, true);
+    if (!status) status = layer(set, "position_net.", "linears.4", 2, WIDTH, 512, 1, true);
+    for (int i = 0; i < weights_count(demo) && !status; i++) {
+        char block[NAME];
+        const Weight *weight = weights_at(demo, i);
+        const char *at = strstr(weight->name, tail);
+        if (strncmp(weight->name, UNET, strlen(UNET)) != 0 || !at) continue;
+        snprintf(block, sizeof block, "%.*s", (int)(at - weight->name - (int)strlen(UNET) + (int)strlen("transformer_blocks.0.")),
+                 weight->name + strlen(UNET));
+        status = fuser(set, block, weight->dim[0]);
+    }
+    if (!status) status = write_set(set, models, "gligen/gligen.safetensors");
+    weights_unref(set);
+    return status;
+}
+
+static NodusStatus hypernetwork(WeightSet *set)
+{
+    char prefix[32];
+    for (int number = 0; number < 2; number++) {
+        snprintf(prefix, sizeof prefix, "%d.%d.", WIDTH, number);
+        NODUS_TRY(layer(set, prefix, "linear.0", 2, 2 * WIDTH, WIDTH, 1, true));
+        NODUS_TRY(layer(set, prefix, "linear.1", 2, WIDTH, 2 * WIDTH, 1, true));
+    }
+    return NULL;
+}
+
 static NodusStatus write_sd2(WeightSet *demo, const char *models)
 {
     WeightSet *set, *h = NULL;
@@ -406,6 +539,11 @@ static NodusStatus write_all(WeightSet *demo, const char *models)
     NODUS_TRY(write_filled(models, "clip_vision/clip_vision.safetensors", vision_alone));
     NODUS_TRY(write_filled(models, "style_models/style.safetensors", style_adapter));
     NODUS_TRY(write_filled(models, "style_models/redux.safetensors", redux));
+    NODUS_TRY(write_control(demo, models, "controlnet/control.safetensors", false));
+    NODUS_TRY(write_control(demo, models, "controlnet/difference.safetensors", true));
+    NODUS_TRY(write_adapter(demo, models));
+    NODUS_TRY(write_gligen(demo, models));
+    NODUS_TRY(write_filled(models, "hypernetworks/hypernetwork.safetensors", hypernetwork));
     NODUS_TRY(write_part(demo, UNET, "", NULL, models, "diffusion_models/unet.safetensors"));
     NODUS_TRY(write_part(demo, UNET, "", rename_unet, models, "diffusion_models/unet-diffusers.safetensors"));
     NODUS_TRY(write_part(demo, UNET, "", rename_unet, models, "diffusers/shapes/unet/diffusion_pytorch_model.safetensors"));

@@ -6,7 +6,7 @@
 
 /* Fills folders of `models`: checkpoints/sd2.safetensors, sd_xl_base.safetensors and sd_xl_refiner.safetensors, diffusion_models/unet.safetensors (the demo's),
  * unet-diffusers.safetensors, text_encoders/clip_l.safetensors (the demo's) and clip_g.safetensors, vae/vae-diffusers.safetensors,
- * embeddings/star.safetensors, configs/v1-inference.yaml, and diffusers/shapes. */
+ * controlnet/control.safetensors (the demo's encoder with parts of its own), difference.safetensors and t2i.safetensors, embeddings/star.safetensors, configs/v1-inference.yaml, and diffusers/shapes. */
 NodusStatus support_families(const char *models);
 
 /* The demo's text tower in OpenCLIP's layout, under a prefix. */

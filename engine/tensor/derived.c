@@ -26,9 +26,8 @@ typedef struct Recipe {
 typedef struct Beside Beside;
 struct Beside {
     int index; /* of the weight, in the base */
-    WeightSet *source;
-    int down, up;
-    float *scale;
+    BesidePair pair;
+    float *numbers; /* scale and gate */
     Beside *next;
 };
 
@@ -261,26 +260,43 @@ static bool derived_packs(const Weight *weight)
     return weight->dtype == DTYPE_F32 || weight->dtype == DTYPE_F16 || weight->dtype == DTYPE_BF16;
 }
 
-NodusStatus derived_beside(Derived *derived, int index, WeightSet *source, int down, int up, float scale, bool *fits)
+NodusStatus derived_beside(Derived *derived, int index, const BesidePair *pair, bool *fits)
 {
-    const Weight *weight = weights_at(derived->base, index), *thin = weights_at(source, down), *tall = weights_at(source, up);
+    const Weight *weight = weights_at(derived->base, index), *thin = weights_at(pair->source, pair->down),
+                 *tall = weights_at(pair->source, pair->up);
     char name[NAME_ROOM];
     *fits = derived_name(weight->name, 0, "scale", name) && derived_fits(weight, thin, tall) && derived_packs(thin) &&
             derived_packs(tall) && !derived->recipe[index] && !derived->round_f16;
     if (!*fits) return NULL;
     Beside *beside = derived_alloc(derived, sizeof *beside);
-    float *factor = derived_alloc(derived, sizeof *factor);
-    if (!beside || !factor) return status_memory();
-    *factor = scale;
-    *beside = (Beside){.index = index, .source = source, .down = down, .up = up, .scale = factor};
+    float *numbers = derived_alloc(derived, 2 * sizeof *numbers);
+    if (!beside || !numbers) return status_memory();
+    numbers[0] = pair->scale;
+    numbers[1] = (float)pair->gate;
+    *beside = (Beside){.index = index, .pair = *pair, .numbers = numbers};
     if (derived->last) derived->last->next = beside;
     else derived->first = beside;
     derived->last = beside;
-    const Hash128 parts[] = {weights_identity_at(source, down), weights_identity_at(source, up)};
+    const Hash128 parts[] = {weights_identity_at(pair->source, pair->down), weights_identity_at(pair->source, pair->up)};
     nodus_hash_u64(derived->hash, (uint64_t)index);
     nodus_hash_bytes(derived->hash, parts, sizeof parts);
-    nodus_hash_double(derived->hash, scale);
+    nodus_hash_double(derived->hash, pair->scale);
+    nodus_hash_u64(derived->hash, (uint64_t)pair->gate);
     return NULL;
+}
+
+NodusStatus derived_join(Derived *derived, const char *name, WeightSet *source, int index)
+{
+    const Weight *weight = weights_at(source, index);
+    const int64_t one[] = {1};
+    const Hash128 identity = weights_identity_at(source, index);
+    nodus_hash_text(derived->hash, name);
+    nodus_hash_bytes(derived->hash, &identity, sizeof identity);
+    if (weight->rank) return weights_add_like(derived->set, name, 0, NULL, source, index);
+    float *number = derived_alloc(derived, sizeof *number);
+    if (!number) return status_memory();
+    NODUS_TRY(weights_read_f32(weight, number));
+    return weights_add(derived->set, name, DTYPE_F32, 1, one, number, sizeof *number, false);
 }
 
 /* The weight that a product beside it belongs to is made anew, with the product in it. */
@@ -308,7 +324,8 @@ static NodusStatus derived_put(Derived *derived, int index)
 static NodusStatus derived_put_beside(Derived *derived, const Beside *beside)
 {
     const Weight *weight = weights_at(derived->base, beside->index);
-    const int64_t rank = weights_at(beside->source, beside->down)->dim[0], one[] = {1};
+    const BesidePair *pair = &beside->pair;
+    const int64_t rank = weights_at(pair->source, pair->down)->dim[0], one[] = {1};
     int64_t down[VIEW_RANK] = {rank}, up[VIEW_RANK] = {weight->dim[0], rank, 1, 1};
     char name[NAME_ROOM];
     int number = 0;
@@ -316,11 +333,13 @@ static NodusStatus derived_put_beside(Derived *derived, const Beside *beside)
     while (derived_part(derived->set, weight->name, number, "scale") >= 0) number++;
     if (!derived_name(weight->name, number, "scale", name))
         return nodus_error(NODUS_ERROR_FILE, "the name \"%s\" is too long", weight->name);
-    NODUS_TRY(weights_add(derived->set, name, DTYPE_F32, 1, one, beside->scale, sizeof *beside->scale, false));
-    derived_name(weight->name, number, "down", name); /* no longer than "scale" */
-    NODUS_TRY(weights_add_like(derived->set, name, weight->rank, down, beside->source, beside->down));
+    NODUS_TRY(weights_add(derived->set, name, DTYPE_F32, 1, one, beside->numbers, sizeof *beside->numbers, false));
+    derived_name(weight->name, number, "gate", name); /* no longer than "scale" */
+    if (pair->gate) NODUS_TRY(weights_add(derived->set, name, DTYPE_F32, 1, one, beside->numbers + 1, sizeof *beside->numbers, false));
+    derived_name(weight->name, number, "down", name);
+    NODUS_TRY(weights_add_like(derived->set, name, weight->rank, down, pair->source, pair->down));
     derived_name(weight->name, number, "up", name);
-    return weights_add_like(derived->set, name, weight->rank, up, beside->source, beside->up);
+    return weights_add_like(derived->set, name, weight->rank, up, pair->source, pair->up);
 }
 
 NodusStatus derived_finish(Derived *derived, WeightSet **out)

@@ -27,8 +27,12 @@ NodusStatus derived_keep(Derived *derived, WeightSet *source); /* a reference fo
 /* Adds a step to the recipe of weight `index` of the base. Products that the base has beside it become part of the value. */
 NodusStatus derived_change(Derived *derived, int index, const WeightChange *change);
 /* W += scale·up·down beside weight `index`, a matrix or kernel "….weight"; false in *fits when shapes or dtypes do not allow it.
- */
-NodusStatus derived_beside(Derived *derived, int index, WeightSet *source, int down, int up, float scale, bool *fits);
+ * `gate` above 0: times the scalar "lora.gate.GATE", which is bound when a plan runs. */
+typedef struct BesidePair { WeightSet *source; int down, up; float scale; int gate; } BesidePair;
+NodusStatus derived_beside(Derived *derived, int index, const BesidePair *pair, bool *fits);
+/* Another set's weight under a name of its own, among the base's; the derived set must keep that set. A single number
+ * becomes an f32 [1], for operations between tensors. */
+NodusStatus derived_join(Derived *derived, const char *name, WeightSet *source, int index);
 NodusStatus derived_finish(Derived *derived, WeightSet **out); /* frees `derived` */
 void derived_free(Derived *derived);                           /* NULL is allowed */
 

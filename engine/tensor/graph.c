@@ -79,7 +79,8 @@ void graph_push(OpGraph *graph, const char *format, ...)
     const int length = vsnprintf(text, sizeof text, format, args);
     va_end(args);
     if (length < 0 || (size_t)length >= sizeof text) graph_fail(graph, "a scope name is too long");
-    const char *scope = graph_join(graph, graph_scope(graph), text);
+    const bool root = text[0] == '/';
+    const char *scope = graph_join(graph, root ? "" : graph_scope(graph), text + root);
     if (!memory_reserve((void **)&graph->scopes, &graph->scope_capacity, graph->scope_count, sizeof *graph->scopes)) {
         graph_memory(graph);
         return;
@@ -118,6 +119,17 @@ int64_t graph_weight_dim(OpGraph *graph, const char *suffix, int axis)
     const Weight *weight = weights_at(graph->weights, index);
     if (axis < 0) axis += weight->rank;
     return axis >= 0 && axis < weight->rank ? weight->dim[axis] : 1;
+}
+
+bool graph_number(OpGraph *graph, const char *suffix, float *out)
+{
+    const int index = graph->error ? -1 : graph_lookup(graph, suffix);
+    if (index < 0) return false;
+    const Weight *weight = weights_at(graph->weights, index);
+    if (weight->bytes != dtype_size(weight->dtype)) return false;
+    NodusStatus status = weights_read_f32(weight, out);
+    if (status) graph->error = status;
+    return !status;
 }
 
 OpRef op_weight(OpGraph *graph, const char *suffix)

@@ -26,11 +26,12 @@ void graph_fail(OpGraph *graph, const char *format, ...) NODUS_PRINTF(2, 3);
 void graph_fail_v(OpGraph *graph, NodusErrorKind kind, const char *format, va_list args);
 
 /* Scopes: after graph_push(g, "blocks.%d", 2) the key of "norm.weight" is "…blocks.2.norm.weight". A pushed text may hold dots and may end
- * in one; an empty one changes nothing. */
+ * in one; an empty one changes nothing; one that begins with / stands alone. */
 void graph_push(OpGraph *graph, const char *format, ...) NODUS_PRINTF(2, 3);
 void graph_pop(OpGraph *graph);
 bool graph_has(const OpGraph *graph, const char *suffix);                    /* is there such a weight in the file? */
 int64_t graph_weight_dim(OpGraph *graph, const char *suffix, int axis);      /* a missing weight is the sticky error; returns 1 then */
+bool graph_number(OpGraph *graph, const char *suffix, float *out);           /* the value of a weight of one number; false: there is none */
 int64_t graph_dim(const OpGraph *graph, OpRef ref, int axis);                /* axis < 0 from the end; 1 after an error */
 int graph_rank(const OpGraph *graph, OpRef ref);
 
@@ -89,7 +90,8 @@ double graph_flop(const OpGraph *graph);
 
 /* An injection point of a builder; a patch rewrites the refs (numerics.md §7). */
 typedef enum SiteKind { SITE_INPUT_BLOCK, SITE_INPUT_BLOCK_AFTER_SKIP, SITE_MIDDLE_BLOCK, SITE_OUTPUT_BLOCK, SITE_ATTENTION, SITE_ATTENTION_OUTPUT, SITE_MIDDLE_PATCH, SITE_EMB,
-    SITE_ATTENTION_RESULT /* q, k, v are as all patches want them: one may give `out` itself */ } SiteKind;
+    SITE_ATTENTION_RESULT, /* q, k, v are as all patches want them: one may give `out` itself */
+    SITE_ATTENTION_INPUT   /* k, v: what keys and values will be made from */ } SiteKind;
 enum { SITE_STAGE_INPUT, SITE_STAGE_MIDDLE, SITE_STAGE_OUTPUT };
 typedef struct NodusSite {
     int kind, stage, block, index, heads;

@@ -1,5 +1,6 @@
 /* ops.c: the builders of ops: what each takes, what shape it makes, and what is said when the shapes do not fit. After an error every
  * builder passes OP_NONE through, so networks are written without checks. */
+#include <stdio.h>
 #include <string.h>
 #include "engine/tensor/node.h"
 
@@ -86,6 +87,16 @@ static OpRef ops_conv2d(OpGraph *graph, OpRef x, const char *name, OpRef weight,
     return node_add(graph, &node);
 }
 
+/* h, times the scalar that "gate" numbers, if it is there. */
+static OpRef ops_gate(OpGraph *graph, OpRef h)
+{
+    char name[32];
+    float number;
+    if (!graph_number(graph, "gate", &number)) return h;
+    snprintf(name, sizeof name, "lora.gate.%d", (int)number);
+    return op_mul(graph, h, op_scalar(graph, name));
+}
+
 /* y and the products that stand beside the layer's weight (derived.h): Σ up·(scale·(down·x)). `conv`: NULL for a matrix. */
 static OpRef ops_beside(OpGraph *graph, OpRef x, OpRef y, const char *name, const Conv2dAttrs *conv)
 {
@@ -95,7 +106,7 @@ static OpRef ops_beside(OpGraph *graph, OpRef x, OpRef y, const char *name, cons
         if ((found = graph_has(graph, "down"))) {
             const OpRef down = op_weight(graph, "down"), scale = op_weight(graph, "scale"), up = op_weight(graph, "up");
             OpRef h = conv ? ops_conv2d(graph, x, "down", down, OP_NONE, *conv) : ops_linear(graph, x, "down", down, OP_NONE);
-            h = op_mul(graph, h, scale);
+            h = ops_gate(graph, op_mul(graph, h, scale));
             h = conv ? ops_conv2d(graph, h, "up", up, OP_NONE, CONV_1X1) : ops_linear(graph, h, "up", up, OP_NONE);
             y = op_add(graph, y, h);
         }

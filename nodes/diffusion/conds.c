@@ -32,7 +32,8 @@ static bool may_share(const Conds *conds, int a, int b)
 {
     const Box *one = &conds->entry[a].box, *other = &conds->entry[b].box;
     const int64_t first = tokens_of(conds, a), second = tokens_of(conds, b), shorter = first < second ? first : second;
-    return one->height == other->height && one->width == other->width && common_multiple(first, second) / shorter <= REPEAT_LIMIT;
+    return one->height == other->height && one->width == other->width && common_multiple(first, second) / shorter <= REPEAT_LIMIT &&
+           control_same(conds->entry[a].control, conds->entry[b].control) && !conds->entry[a].boxes == !conds->entry[b].boxes;
 }
 
 static NodusStatus check_text(const Conds *conds, const Entry *entry)
@@ -57,18 +58,36 @@ static NodusStatus batch_text(const Conds *conds, const NodusTensor *text, int64
     return nodus_tensor_repeat(conds->math, out, longer, conds->batch);
 }
 
-static NodusStatus batch_context(const Conds *conds, Batch *batch)
+/* The text of an entry: the network's, or (`control`) that of its ControlNets. */
+static const NodusTensor *text_of(const Entry *entry, bool control)
+{
+    return control && entry->source->control_text ? entry->source->control_text : entry->source->text;
+}
+
+static NodusStatus texts_of(const Conds *conds, const Batch *batch, bool control, int64_t *tokens, NodusTensor **out)
 {
     NodusTensor **text = nodus_alloc(conds->setup.call, (size_t)batch->count * sizeof(NodusTensor *));
     if (!text) return status_memory();
-    batch->tokens = 1;
-    for (int i = 0; i < batch->count; i++) {
-        NODUS_TRY(check_text(conds, &conds->entry[batch->member[i]]));
-        batch->tokens = common_multiple(batch->tokens, tokens_of(conds, batch->member[i]));
-    }
+    *tokens = 1;
     for (int i = 0; i < batch->count; i++)
-        NODUS_TRY(batch_text(conds, conds->entry[batch->member[i]].source->text, batch->tokens, &text[i]));
-    return nodus_tensor_concat(conds->math, &batch->context, 0, batch->count, (const NodusTensor *const *)text);
+        *tokens = common_multiple(*tokens, nodus_tensor_dim(text_of(&conds->entry[batch->member[i]], control), 1));
+    for (int i = 0; i < batch->count; i++)
+        NODUS_TRY(batch_text(conds, text_of(&conds->entry[batch->member[i]], control), *tokens, &text[i]));
+    return nodus_tensor_concat(conds->math, out, 0, batch->count, (const NodusTensor *const *)text);
+}
+
+static NodusStatus batch_context(const Conds *conds, Batch *batch)
+{
+    bool own = false;
+    for (int i = 0; i < batch->count; i++) {
+        const Entry *entry = &conds->entry[batch->member[i]];
+        NODUS_TRY(check_text(conds, entry));
+        own = own || entry->source->control_text;
+    }
+    NODUS_TRY(texts_of(conds, batch, false, &batch->tokens, &batch->context));
+    batch->control_context = batch->context;
+    batch->control_tokens = batch->tokens;
+    return own ? texts_of(conds, batch, true, &batch->control_tokens, &batch->control_context) : NULL;
 }
 
 static NodusStatus batch_beside(const Conds *conds, Batch *batch)
@@ -80,23 +99,48 @@ static NodusStatus batch_beside(const Conds *conds, Batch *batch)
     return nodus_tensor_concat(conds->math, &batch->beside, 0, batch->count, (const NodusTensor *const *)beside);
 }
 
-/* What each member is told of the picture beside its text. */
-static NodusStatus batch_label(const Conds *conds, Batch *batch)
+/* What a member is told of the picture beside its text: the network, or its ControlNets. */
+static NodusStatus entry_label(const Conds *conds, const Entry *entry, bool control, NodusTensor **out)
 {
     const CondsSetup *setup = &conds->setup;
     const int64_t height = conds->picture.height * LABEL_PIXELS, width = conds->picture.width * LABEL_PIXELS;
-    NodusTensor **label = nodus_alloc(setup->call, (size_t)batch->count * sizeof(NodusTensor *)), *one;
+    Cond told = *entry->source;
+    NodusTensor *one = entry->pictures;
+    if (control && told.control_pooled) told.pooled = told.control_pooled;
+    if (!one) NODUS_TRY(label_vector(conds->math, setup->model, &told, setup->list[entry->list].negative, height, width, &one));
+    return nodus_tensor_repeat(conds->math, out, one, conds->batch);
+}
+
+static NodusStatus labels_of(const Conds *conds, const Batch *batch, bool control, NodusTensor **out)
+{
+    NodusTensor **label = nodus_alloc(conds->setup.call, (size_t)batch->count * sizeof(NodusTensor *));
     if (!label) return status_memory();
-    if (!setup->model->unet.label_width) return NULL;
+    for (int i = 0; i < batch->count; i++) NODUS_TRY(entry_label(conds, &conds->entry[batch->member[i]], control, &label[i]));
+    return nodus_tensor_concat(conds->math, out, 0, batch->count, (const NodusTensor *const *)label);
+}
+
+static NodusStatus batch_label(const Conds *conds, Batch *batch)
+{
+    bool own = false;
+    if (!conds->setup.model->unet.label_width) return NULL;
+    for (int i = 0; i < batch->count; i++) own = own || conds->entry[batch->member[i]].source->control_pooled;
+    NODUS_TRY(labels_of(conds, batch, false, &batch->label));
+    batch->control_label = batch->label;
+    return own ? labels_of(conds, batch, true, &batch->control_label) : NULL;
+}
+
+/* The tokens of what each member wants in boxes. */
+static NodusStatus batch_boxes(const Conds *conds, Batch *batch)
+{
+    NodusTensor **boxes = nodus_alloc(conds->setup.call, (size_t)batch->count * sizeof(NodusTensor *)), *one;
+    if (!boxes) return status_memory();
+    if (!conds->entry[batch->member[0]].boxes) return NULL;
     for (int i = 0; i < batch->count; i++) {
         const Entry *entry = &conds->entry[batch->member[i]];
-        one = entry->pictures;
-        if (!one)
-            NODUS_TRY(
-                label_vector(conds->math, setup->model, entry->source, setup->list[entry->list].negative, height, width, &one));
-        NODUS_TRY(nodus_tensor_repeat(conds->math, &label[i], one, conds->batch));
+        NODUS_TRY(boxes_tokens(conds->setup.call, entry->boxes, entry->box.height, entry->box.width, &one));
+        NODUS_TRY(nodus_tensor_repeat(conds->math, &boxes[i], one, conds->batch));
     }
-    return nodus_tensor_concat(conds->math, &batch->label, 0, batch->count, (const NodusTensor *const *)label);
+    return nodus_tensor_concat(conds->math, &batch->boxes, 0, batch->count, (const NodusTensor *const *)boxes);
 }
 
 /* The batch of those entries; made when it is new. */
@@ -115,6 +159,7 @@ static NodusStatus batch_of(Conds *conds, const int *member, int count, const Ba
     NODUS_TRY(batch_context(conds, batch));
     NODUS_TRY(batch_label(conds, batch));
     NODUS_TRY(batch_beside(conds, batch));
+    NODUS_TRY(batch_boxes(conds, batch));
     conds->batch_count++;
     *out = batch;
     return NULL;
@@ -139,6 +184,8 @@ typedef struct Step {
     bool *open;              /* by entry: acts, and is in no batch yet */
     int *member;             /* of the batch at hand */
     Plan *plan;              /* its plan, borrowed */
+    ControlPlaces places;    /* what guides it adds to these */
+    bool controlled;         /* something does */
     Generator *random;       /* what patches draw from, or NULL */
     Draws draws;             /* what they drew for the batch at hand */
     NodusTensor *sum[CONDS_LISTS], *weight[CONDS_LISTS];
@@ -171,15 +218,46 @@ static uint32_t step_random(void *generator)
     return generator_u32(generator);
 }
 
+/* What guides a batch by pictures; all its members have the same. */
+static const ControlUse *control_of(const Conds *conds, const Batch *batch)
+{
+    return conds->entry[batch->member[0]].control;
+}
+
+/* The patches of the step, and before them what puts into the network what guides the batch, and its boxes. */
+static NodusStatus step_patches(Conds *conds, Step *step, const Batch *batch, ControlSignals *signals, const PatchRun **patch, int *patches)
+{
+    enum { MORE = 2 };
+    int count = 0;
+    *patch = step->patch;
+    *patches = step->patches;
+    if (!step->controlled && !batch->boxes) return NULL;
+    if (conds->with_more_room < step->patches + MORE) {
+        conds->with_more_room = step->patches + MORE;
+        conds->with_more = nodus_alloc(conds->setup.call, (size_t)conds->with_more_room * sizeof *conds->with_more);
+        if (!conds->with_more) return status_memory();
+    }
+    if (step->controlled) conds->with_more[count++] = (PatchRun){&control_patch, &step->places, signals};
+    if (batch->boxes) conds->with_more[count++] = (PatchRun){&boxes_patch, conds->boxes_file, batch->boxes};
+    for (int i = 0; i < step->patches; i++) conds->with_more[count++] = step->patch[i];
+    *patch = conds->with_more;
+    *patches = count;
+    return NULL;
+}
+
 /* The plan of a batch, with what its patches draw. */
 static NodusStatus step_plan(Conds *conds, Step *step, const Batch *batch)
 {
     const Model *model = conds->setup.model;
     const NetworkShape shape = batch_shape(conds, batch);
     if (!memory_reserve((void **)&conds->plan, &conds->plan_room, (size_t)conds->plans, sizeof(Plan *))) return status_memory();
+    const PatchRun *patch;
+    int patches;
+    step->controlled = controls_places(control_of(conds, batch), model, step->sigma, &step->places);
+    NODUS_TRY(step_patches(conds, step, batch, NULL, &patch, &patches));
     draws_free(&step->draws);
     step->draws = (Draws){.next = step_random, .generator = step->random};
-    NODUS_TRY(network_plan(conds->math, model->weights, &model->unet, &shape, step->patch, step->patches, step->sigma,
+    NODUS_TRY(network_plan(conds->math, conds->weights, &model->unet, &shape, patch, patches, step->sigma,
                            step->random ? &step->draws : NULL, &step->plan));
     if (step->draws.choices) {
         plan_unref(conds->drawn);
@@ -229,52 +307,82 @@ static NodusStatus step_next(Conds *conds, Step *step, const Batch **out)
 
 /* ---- The network --------------------------------------------------------------------------------------------------- */
 
-/* The latent as each member sees it, with what it sees beside it. */
+/* The latent as each member sees it. */
 static NodusStatus batch_input(const Conds *conds, const Batch *batch, const NodusTensor *scaled, NodusTensor **out)
 {
     NodusMath *math = conds->math;
-    NodusTensor **part = memory_array((size_t)batch->count, sizeof(NodusTensor *)), *seen = NULL;
+    NodusTensor **part = memory_array((size_t)batch->count, sizeof(NodusTensor *));
     if (!part) return status_memory();
     NodusStatus status = NULL;
     for (int i = 0; i < batch->count && !status; i++)
         status = area_crop(math, scaled, &conds->entry[batch->member[i]].box, &part[i]);
-    if (!status) status = nodus_tensor_concat(math, &seen, 0, batch->count, (const NodusTensor *const *)part);
+    if (!status) status = nodus_tensor_concat(math, out, 0, batch->count, (const NodusTensor *const *)part);
     for (int i = 0; i < batch->count; i++) nodus_tensor_release(math, part[i]);
     memory_free(part);
-    if (status) return status;
-    *out = seen;
-    if (!batch->beside) return NULL;
-    NODUS_TRY(nodus_tensor_concat(math, out, 1, 2, (const NodusTensor *[]){seen, batch->beside}));
-    nodus_tensor_release(math, seen);
+    return status;
+}
+
+/* What guides the batch by pictures is asked. */
+static NodusStatus batch_control(Conds *conds, const Batch *batch, const Step *step, const NodusTensor *x, const NodusTensor *timesteps,
+                                 ControlSignals *out)
+{
+    const ControlQuestion question = {.model = conds->setup.model,
+                                      .x = x,
+                                      .timesteps = timesteps,
+                                      .context = batch->control_context,
+                                      .label = batch->control_label,
+                                      .sigma = step->sigma,
+                                      .members = batch->count,
+                                      .batch = conds->batch,
+                                      .tokens = batch->control_tokens};
+    *out = (ControlSignals){.at = {NULL}};
+    return step->controlled ? controls_ask(&conds->controls, conds->setup.call, control_of(conds, batch), &question, out) : NULL;
+}
+
+/* The network's answer to `input` with what guides it, unless a patch answers. */
+static NodusStatus batch_ask(Conds *conds, const Batch *batch, Step *step, const NodusTensor *input, Bindings *bindings,
+                             ControlSignals *signals, NodusTensor **out)
+{
+    NodusMath *math = conds->math;
+    const PatchRun *patch;
+    int patches;
+    bindings_output(bindings, "out", out);
+    NODUS_TRY(step_patches(conds, step, batch, signals, &patch, &patches));
+    NODUS_TRY(network_bind(patch, patches, step->sigma, &step->draws, bindings));
+    NodusAnswer answer = {.math = math, .sigma = step->sigma, .key = (int)(batch - conds->batches), .members = batch->count, .x = input};
+    NODUS_TRY(network_answer(patch, patches, &answer));
+    if (!answer.out) {
+        NODUS_TRY(plan_run(math, step->plan, bindings));
+        answer.out = *out;
+        NODUS_TRY(network_answer(patch, patches, &answer));
+    }
+    *out = answer.out;
     return NULL;
 }
 
 /* The network's answers to a batch: [count·batch, c, h, w]. */
-static NodusStatus batch_run(Conds *conds, const Batch *batch, const Step *step, NodusTensor **out)
+static NodusStatus batch_run(Conds *conds, const Batch *batch, Step *step, NodusTensor **out)
 {
     NodusMath *math = conds->math;
     const int64_t items = batch->count * conds->batch;
     const float timestep = model_sampling_timestep(&conds->setup.model->sampling, step->sigma);
-    NodusTensor *input, *timesteps;
+    NodusTensor *seen, *input, *timesteps;
     Bindings bindings = {.math = math};
-    NODUS_TRY(batch_input(conds, batch, step->scaled, &input));
+    ControlSignals signals;
+    NODUS_TRY(batch_input(conds, batch, step->scaled, &seen));
     NODUS_TRY(nodus_tensor_fill(math, &timesteps, 1, &items, timestep));
+    NODUS_TRY(batch_control(conds, batch, step, seen, timesteps, &signals));
+    input = seen;
+    if (batch->beside) NODUS_TRY(nodus_tensor_concat(math, &input, 1, 2, (const NodusTensor *[]){seen, batch->beside}));
     bindings_input(&bindings, "x", input);
     bindings_input(&bindings, "timesteps", timesteps);
     bindings_input(&bindings, "context", batch->context);
     if (batch->label) bindings_input(&bindings, "y", batch->label);
-    bindings_output(&bindings, "out", out);
-    NODUS_TRY(network_bind(step->patch, step->patches, step->sigma, &step->draws, &bindings));
-    NodusAnswer answer = {.math = math, .sigma = step->sigma, .key = (int)(batch - conds->batches), .members = batch->count, .x = input};
-    NODUS_TRY(network_answer(step->patch, step->patches, &answer));
-    if (!answer.out) {
-        NODUS_TRY(plan_run(math, step->plan, &bindings));
-        answer.out = *out;
-        NODUS_TRY(network_answer(step->patch, step->patches, &answer));
-    }
-    *out = answer.out;
+    NODUS_TRY(batch_ask(conds, batch, step, input, &bindings, &signals, out));
     bindings_release(&bindings);
-    nodus_tensor_release(math, input);
+    controls_release(math, &signals);
+    if (input != seen) nodus_tensor_release(math, input);
+    nodus_tensor_release(math, seen);
     nodus_tensor_release(math, timesteps);
     return NULL;
 }
@@ -412,6 +520,8 @@ static NodusStatus step_flop(Conds *conds, Step *step, double *flop)
         NODUS_TRY(step_next(conds, step, &batch));
         if (!batch) return NULL;
         *flop += plan_flop(step->plan);
+        const NetworkShape shape = batch_shape(conds, batch);
+        NODUS_TRY(controls_flop(conds->math, control_of(conds, batch), conds->setup.model, step->sigma, &shape, flop));
     }
 }
 
@@ -437,7 +547,14 @@ NodusStatus conds_open(const CondsSetup *setup, Conds **out)
     conds->math = nodus_math(setup->call);
     conds->batch = nodus_tensor_dim(latent, 0);
     conds->picture = (Box){nodus_tensor_dim(latent, 2), nodus_tensor_dim(latent, 3), 0, 0};
-    return conds_entries(conds);
+    conds->weights = weights_ref(setup->model->weights);
+    NODUS_TRY(conds_entries(conds));
+    if (!conds->boxes_file) return NULL;
+    WeightSet *joined;
+    NODUS_TRY(boxes_weights(conds->weights, setup->model->unet.prefix, conds->boxes_file->weights, &joined));
+    weights_unref(conds->weights);
+    conds->weights = joined;
+    return NULL;
 }
 
 void conds_close(Conds *conds)
@@ -445,6 +562,8 @@ void conds_close(Conds *conds)
     if (!conds) return;
     for (int i = 0; i < conds->plans; i++) plan_unref(conds->plan[i]);
     plan_unref(conds->drawn);
+    controls_free(conds->controls);
+    weights_unref(conds->weights);
     memory_free(conds->plan);
     memory_free(conds->batches);
 }

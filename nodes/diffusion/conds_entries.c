@@ -16,6 +16,8 @@ static NodusStatus entry_add(Conds *conds, int list, const Cond *cond)
     *entry = (Entry){
         .cond = cond,
         .source = cond,
+        .control = cond->control,
+        .boxes = cond->boxes,
         .list = list,
         .start = (float)model_sampling_percent(sampling, cond->start),
         .end = (float)model_sampling_percent(sampling, cond->end),
@@ -58,6 +60,8 @@ static void entry_twin(Conds *conds, const Entry *entry, int list)
     twin->list = list;
     twin->source = told->source;
     twin->pictures = told->pictures;
+    twin->control = told->control;
+    twin->boxes = told->boxes;
 }
 
 /* Twins have areas too, but by then every list has theirs. */
@@ -69,6 +73,63 @@ static void conds_twins(Conds *conds)
             for (int other = 0; other < conds->setup.lists; other++)
                 if (other != list) entry_twin(conds, &conds->entry[i], other);
         }
+}
+
+/* ---- What is meant for both lists ---------------------------------------------------------------------------------------- */
+
+static bool gives_control(const Entry *entry)
+{
+    return entry->control && entry->control->everywhere;
+}
+
+static bool has_control(const Entry *entry)
+{
+    return entry->control;
+}
+
+static void take_control(Entry *entry, const Entry *from)
+{
+    entry->control = from->control;
+}
+
+static bool has_boxes(const Entry *entry)
+{
+    return entry->boxes;
+}
+
+static void take_boxes(Entry *entry, const Entry *from)
+{
+    entry->boxes = from->boxes;
+}
+
+/* What guides entries of one list also guides those of the other that have none of their own: the n-th giver the n-th such entry. A list
+ * with one of its own is left alone; areas are not looked at. */
+static void conds_share(Conds *conds, int from, int to, bool (*gives)(const Entry *), bool (*has)(const Entry *),
+                        void (*take)(Entry *, const Entry *))
+{
+    int next = 0;
+    for (int i = 0; i < conds->entries; i++)
+        if (conds->entry[i].list == to && !conds->entry[i].boxed && has(&conds->entry[i])) return;
+    for (int i = 0; i < conds->entries; i++) {
+        const Entry *giver = &conds->entry[i];
+        if (giver->list != from || giver->boxed || !gives(giver)) continue;
+        for (; next < conds->entries; next++) {
+            Entry *taker = &conds->entry[next];
+            if (taker->list != to || taker->boxed || has(taker)) continue;
+            take(taker, giver);
+            break;
+        }
+    }
+}
+
+static void conds_share_all(Conds *conds)
+{
+    for (int list = 1; list < conds->setup.lists; list++) {
+        conds_share(conds, 0, list, gives_control, has_control, take_control);
+        conds_share(conds, 0, list, has_boxes, has_boxes, take_boxes);
+    }
+    for (int i = 0; i < conds->entries; i++)
+        if (conds->entry[i].boxes) conds->boxes_file = conds->entry[i].boxes;
 }
 
 /* ---- Weights ------------------------------------------------------------------------------------------------------- */
@@ -119,5 +180,6 @@ NodusStatus conds_entries(Conds *conds)
         for (int i = 0; i < setup->list[list].conditioning->count; i++)
             NODUS_TRY(entry_add(conds, list, &setup->list[list].conditioning->cond[i]));
     conds_twins(conds);
+    conds_share_all(conds);
     return conds_weights(conds);
 }

@@ -2,12 +2,16 @@
 #ifndef DIFFUSION_CONDS_INSIDE_H
 #define DIFFUSION_CONDS_INSIDE_H
 #include "nodes/diffusion/area.h"
+#include "nodes/diffusion/boxes.h"
 #include "nodes/diffusion/conds.h"
+#include "nodes/diffusion/control.h"
 
 /* One evaluation. All tensors are on the scratch list. */
 typedef struct Entry {
     const Cond *cond;   /* where and when it acts, how strongly */
     const Cond *source; /* what the network is told: mostly the same, else that of an entry of the other list */
+    const ControlUse *control; /* what guides it by pictures, or NULL */
+    const BoxUse *boxes;       /* what GLIGEN places where, or NULL */
     int list;
     bool boxed, plain;    /* it has an area; its weight is 1 everywhere */
     Box area, box;        /* as it was asked for, and what of it lies on the picture */
@@ -25,6 +29,9 @@ typedef struct Batch {
     int64_t tokens;
     NodusTensor *context; /* [count·batch, tokens, d] */
     NodusTensor *label;   /* [count·batch, n] or NULL */
+    NodusTensor *boxes;   /* [count·batch, 30, d]: the tokens of boxes, or NULL */
+    int64_t control_tokens;
+    NodusTensor *control_context, *control_label; /* what ControlNets are told: mostly the same */
     NodusTensor *beside;  /* [count·batch, n, h, w] or NULL */
 } Batch;
 
@@ -35,6 +42,11 @@ struct Conds {
     Box picture; /* at 0, 0 */
     Entry *entry;
     Batch *batches;
+    Controls *controls;
+    PatchRun *with_more; /* room for the patches and what batches bring */
+    int with_more_room;
+    WeightSet *weights;        /* of the network, with those for boxes */
+    const BoxUse *boxes_file;  /* any of the boxes, for its file; NULL: there are none */
     Plan **plan; /* those that were used: they stay until the end */
     Plan *drawn; /* the latest that random choices are part of: it may never be wanted again */
     int entries, batch_count, plans;

@@ -3,17 +3,6 @@
 
 /* clang-format off */
 const NodusNode known_control[] = {
-    NODE("ControlNetApply", "Apply ControlNet (OLD)", "conditioning/controlnet", NODUS_DEPRECATED,
-         "Let a ControlNet guide a conditioning by a picture.",
-         IN(LINK("conditioning", "CONDITIONING"), LINK("control_net", "CONTROL_NET"), LINK("image", "IMAGE"),
-            FLOAT("strength", 1, 0, 10, 0.01)),
-         OUT(SLOT("CONDITIONING"))),
-    NODE("ControlNetApplyAdvanced", "Apply ControlNet", "conditioning/controlnet", 0,
-         "Let a ControlNet guide both conditionings by a picture, in a part of the sampling.",
-         IN(LINK("positive", "CONDITIONING"), LINK("negative", "CONDITIONING"), LINK("control_net", "CONTROL_NET"),
-            LINK("image", "IMAGE"), FLOAT("strength", 1, 0, 10, 0.01), FLOAT("start_percent", 0, 0, 1, 0.001),
-            FLOAT("end_percent", 1, 0, 1, 0.001), FLAG_LINK(NODUS_OPTIONAL, "vae", "VAE")),
-         OUT(NAMED("CONDITIONING", "positive"), NAMED("CONDITIONING", "negative"))),
     NODE("ControlNetApplySD3", "Apply Controlnet with VAE", "conditioning/controlnet", NODUS_DEPRECATED,
          "Let a ControlNet that works on latents guide both conditionings.",
          IN(LINK("positive", "CONDITIONING"), LINK("negative", "CONDITIONING"), LINK("control_net", "CONTROL_NET"),

@@ -14,10 +14,6 @@ const NodusNode known_text[] = {
          "Encode the prompts of Flux, with its guidance.",
          IN(LINK("clip", "CLIP"), PROMPT("clip_l", ""), PROMPT("t5xxl", ""), FLOAT("guidance", 3.5, 0, 100, 0.1)),
          OUT(SLOT("CONDITIONING"))),
-    NODE("CLIPTextEncodeControlnet", "CLIPTextEncodeControlnet", "_for_testing/conditioning", NODUS_EXPERIMENTAL,
-         "Give the ControlNets of a conditioning a prompt of their own.",
-         IN(LINK("clip", "CLIP"), LINK("conditioning", "CONDITIONING"), PROMPT("text", "")),
-         OUT(SLOT("CONDITIONING"))),
     NODE("T5TokenizerOptions", "T5TokenizerOptions", "_for_testing/conditioning", NODUS_EXPERIMENTAL,
          "Set how many tokens a T5 prompt is padded to.",
          IN(LINK("clip", "CLIP"), INT("min_padding", 0, 0, 10000), INT("min_length", 0, 0, 10000)),
@@ -34,12 +30,6 @@ const NodusNode known_text[] = {
          "Encode a prompt in which one word stands for the person in a picture.",
          IN(LINK("photomaker", "PHOTOMAKER"), LINK("image", "IMAGE"), LINK("clip", "CLIP"),
             PROMPT("text", "photograph of photomaker")),
-         OUT(SLOT("CONDITIONING"))),
-    NODE("GLIGENTextBoxApply", "GLIGENTextBoxApply", "conditioning/gligen", 0,
-         "Say what a box of the picture should show.",
-         IN(LINK("conditioning_to", "CONDITIONING"), LINK("clip", "CLIP"), LINK("gligen_textbox_model", "GLIGEN"),
-            PROMPT("text", ""), INT("width", 64, 8, MAXR, 8), INT("height", 64, 8, MAXR, 8), INT("x", 0, 0, MAXR, 8),
-            INT("y", 0, 0, MAXR, 8)),
          OUT(SLOT("CONDITIONING"))),
     {0}
 };

@@ -61,24 +61,45 @@ static NodusStatus unet_read_depths(const WeightSet *weights, UnetConfig *out)
     return NULL;
 }
 
-NodusStatus unet_config(const WeightSet *weights, const char *prefix, UnetConfig *out)
+/* What an encoder half tells of the whole. */
+static NodusStatus unet_read_encoder(const WeightSet *weights, const char *prefix, UnetConfig *out)
 {
     *out = (UnetConfig){0};
     NODUS_TRY(keys_prefix(prefix, out->prefix, sizeof out->prefix));
     NODUS_TRY(keys_size(weights, prefix, "input_blocks.0.0.weight", 4, 0, &out->model_channels));
     NODUS_TRY(keys_size(weights, prefix, "input_blocks.0.0.weight", 4, 1, &out->in_channels));
-    NODUS_TRY(keys_size(weights, prefix, "out.2.weight", 4, 0, &out->out_channels));
     NODUS_TRY(unet_count_blocks(weights, prefix, "input_blocks.", &out->input_blocks));
+    if (keys_get(weights, prefix, "label_emb.0.0.weight"))
+        NODUS_TRY(keys_size(weights, prefix, "label_emb.0.0.weight", 2, 1, &out->label_width));
+    return NULL;
+}
+
+/* How wide a head is: by what the transformers look like. */
+static void unet_choose_heads(const WeightSet *weights, UnetConfig *out)
+{
+    const bool middle = out->depth_middle || keys_get(weights, out->prefix, "middle_block.0.in_layers.2.weight");
+    if (out->linear_projection || !middle) out->head_width = HEAD_WIDTH; /* SD-XS, the only one without a middle, has convolutions too */
+    else out->heads = SD1_HEADS;
+}
+
+NodusStatus unet_config(const WeightSet *weights, const char *prefix, UnetConfig *out)
+{
+    NODUS_TRY(unet_read_encoder(weights, prefix, out));
+    NODUS_TRY(keys_size(weights, prefix, "out.2.weight", 4, 0, &out->out_channels));
     NODUS_TRY(unet_count_blocks(weights, prefix, "output_blocks.", &out->output_blocks));
     if (out->input_blocks != out->output_blocks)
         return nodus_error(NODUS_ERROR_FILE, "\"%s\": %d input blocks but %d output blocks: are weights missing?", prefix,
                            out->input_blocks, out->output_blocks);
     NODUS_TRY(unet_read_depths(weights, out));
-    if (keys_get(weights, prefix, "label_emb.0.0.weight"))
-        NODUS_TRY(keys_size(weights, prefix, "label_emb.0.0.weight", 2, 1, &out->label_width));
-    const bool middle = out->depth_middle || keys_get(weights, prefix, "middle_block.0.in_layers.2.weight");
-    if (out->linear_projection || !middle) out->head_width = HEAD_WIDTH; /* SD-XS, the only one without a middle, has convolutions too */
-    else out->heads = SD1_HEADS;
+    unet_choose_heads(weights, out);
+    return NULL;
+}
+
+NodusStatus unet_config_encoder(const WeightSet *weights, const char *prefix, UnetConfig *out)
+{
+    NODUS_TRY(unet_read_encoder(weights, prefix, out));
+    NODUS_TRY(unet_read_depths(weights, out));
+    unet_choose_heads(weights, out);
     return NULL;
 }
 
@@ -132,11 +153,14 @@ static OpRef unet_attention(OpGraph *g, const Unet *u, const char *name, OpRef x
 {
     graph_push(g, "%s", name);
     const OpRef source = op_is_none(context) ? x : context;
-    Site site = unet_site(g, u, SITE_ATTENTION, x);
+    Site site = unet_site(g, u, SITE_ATTENTION_INPUT, x);
     site.context = context;
+    site.k = site.v = source;
+    graph_visit(g, &site);
+    site.kind = SITE_ATTENTION;
     site.q = op_linear(g, x, "to_q");
-    site.k = op_linear(g, source, "to_k");
-    site.v = op_linear(g, source, "to_v");
+    site.k = op_linear(g, site.k, "to_k");
+    site.v = op_linear(g, site.v, "to_v");
     const int64_t width = graph_dim(g, site.q, 2);
     site.heads = u->config->heads ? u->config->heads : width < u->config->head_width ? 1 : (int)(width / u->config->head_width);
     graph_visit(g, &site);
@@ -255,24 +279,32 @@ static OpRef unet_output_block(OpGraph *g, Unet *u, OpRef h, OpRef skip, OpRef n
     return h;
 }
 
+/* Down to the middle. `hint` (OP_NONE: none) is added behind the first convolution. */
+static OpRef unet_encode(OpGraph *g, Unet *u, const UnetShape *shape, OpRef hint, OpRef skip[UNET_MAX_BLOCKS])
+{
+    const UnetConfig *config = u->config;
+    OpRef h = op_input(g, "x", DTYPE_F32, 4, (const int64_t[]){shape->batch, config->in_channels, shape->height, shape->width});
+    u->shape = u->input = h;
+    u->context = op_input(g, "context", DTYPE_F32, 3, (const int64_t[]){shape->batch, shape->tokens, config->context_width});
+    u->emb = unet_embedding(g, u, shape->batch);
+    Site site = unet_site(g, u, SITE_EMB, h);
+    graph_visit(g, &site);
+    u->emb = site.emb;
+    for (u->block = 0; u->block < config->input_blocks; u->block++) {
+        h = unet_input_block(g, u, h);
+        if (!u->block && !op_is_none(hint)) h = op_add(g, h, hint);
+        skip[u->block] = h;
+        h = unet_visit(g, u, SITE_INPUT_BLOCK_AFTER_SKIP, h);
+    }
+    return unet_middle_block(g, u, h);
+}
+
 void unet_build(OpGraph *g, const UnetConfig *config, int64_t batch, int64_t height, int64_t width, int64_t tokens)
 {
     OpRef skip[UNET_MAX_BLOCKS];
     Unet u = {.config = config, .emb = OP_NONE, .stage = SITE_STAGE_INPUT};
     graph_push(g, "%s", config->prefix);
-    OpRef h = op_input(g, "x", DTYPE_F32, 4, (const int64_t[]){batch, config->in_channels, height, width});
-    u.shape = u.input = h;
-    u.context = op_input(g, "context", DTYPE_F32, 3, (const int64_t[]){batch, tokens, config->context_width});
-    u.emb = unet_embedding(g, &u, batch);
-    Site site = unet_site(g, &u, SITE_EMB, h);
-    graph_visit(g, &site);
-    u.emb = site.emb;
-
-    for (u.block = 0; u.block < config->input_blocks; u.block++) {
-        h = skip[u.block] = unet_input_block(g, &u, h);
-        h = unet_visit(g, &u, SITE_INPUT_BLOCK_AFTER_SKIP, h);
-    }
-    h = unet_middle_block(g, &u, h);
+    OpRef h = unet_encode(g, &u, &(UnetShape){batch, height, width, tokens}, OP_NONE, skip);
     u.stage = SITE_STAGE_OUTPUT;
     for (u.block = 0; u.block < config->output_blocks; u.block++) {
         const int last = config->input_blocks - 1 - u.block;
@@ -281,4 +313,10 @@ void unet_build(OpGraph *g, const UnetConfig *config, int64_t batch, int64_t hei
     h = op_silu(g, op_group_norm(g, h, "out.0", NORM_GROUPS, EPS_BLOCK));
     op_output(g, "out", op_conv2d(g, h, "out.2", CONV_3X3));
     graph_pop(g);
+}
+
+void unet_build_encoder(OpGraph *g, const UnetConfig *config, const UnetShape *shape, OpRef hint, OpRef skip[UNET_MAX_BLOCKS], OpRef *middle)
+{
+    Unet u = {.config = config, .emb = OP_NONE, .stage = SITE_STAGE_INPUT};
+    *middle = unet_encode(g, &u, shape, hint, skip);
 }

@@ -17,4 +17,11 @@ typedef struct UnetConfig {
 NodusStatus unet_config(const WeightSet *weights, const char *prefix, UnetConfig *out);
 /* Inputs "x" [n, in_channels, h, w], "timesteps" [n], "context" [n, t, context_width], and with a label "y" [n, label_width]; output "out" [n, out_channels, h, w]. */
 void unet_build(OpGraph *graph, const UnetConfig *config, int64_t batch, int64_t height, int64_t width, int64_t tokens);
+
+/* The encoder half alone, as ControlNets have it; without `config->prefix` in the scope. */
+typedef struct UnetShape { int64_t batch, height, width, tokens; } UnetShape;
+NodusStatus unet_config_encoder(const WeightSet *weights, const char *prefix, UnetConfig *out); /* no output blocks, out_channels 0 */
+/* The same inputs; skip[i]: what input block i gives; `hint` is added to the first. */
+void unet_build_encoder(OpGraph *graph, const UnetConfig *config, const UnetShape *shape, OpRef hint, OpRef skip[UNET_MAX_BLOCKS],
+                        OpRef *middle);
 #endif

@@ -17,7 +17,7 @@ static NodusStatus patch(Derived *derived, WeightSet *other, bool beside)
 {
     bool fits;
     NODUS_TRY(derived_keep(derived, other));
-    if (beside) NODUS_TRY(derived_beside(derived, 0, other, 2, 1, 0.5f, &fits));
+    if (beside) NODUS_TRY(derived_beside(derived, 0, &(BesidePair){other, 2, 1, 0.5f, 0}, &fits));
     else NODUS_TRY(derived_mix(derived, 0, 0.5f, other, 0, 2));
     return NULL;
 }

@@ -66,7 +66,7 @@ static WeightSet *with_product(WeightSet *base, WeightSet *other, float scale)
     bool fits;
     sure(derived_new(base, false, &derived));
     sure(derived_keep(derived, other));
-    sure(derived_beside(derived, 0, other, 2, 1, scale, &fits));
+    sure(derived_beside(derived, 0, &(BesidePair){other, 2, 1, scale, 0}, &fits));
     assert_true(fits);
     sure(derived_finish(derived, &set));
     return set;
@@ -221,11 +221,11 @@ TEST(products_of_other_shapes_are_not_taken)
     Derived *derived;
     bool fits;
     assert_ok(derived_new(base, false, &derived));
-    assert_ok(derived_beside(derived, 0, other, 1, 2, 1, &fits)); /* up and down exchanged */
+    assert_ok(derived_beside(derived, 0, &(BesidePair){other, 1, 2, 1, 0}, &fits)); /* up and down exchanged */
     assert_false(fits);
-    assert_ok(derived_beside(derived, 0, other, 3, 1, 1, &fits)); /* another rank */
+    assert_ok(derived_beside(derived, 0, &(BesidePair){other, 3, 1, 1, 0}, &fits)); /* another rank */
     assert_false(fits);
-    assert_ok(derived_beside(derived, 1, other, 2, 1, 1, &fits)); /* a bias */
+    assert_ok(derived_beside(derived, 1, &(BesidePair){other, 2, 1, 1, 0}, &fits)); /* a bias */
     assert_false(fits);
     assert_error(derived_mix(derived, 0, 1, other, 1, 1), "has the shape [4, 6] in one and [4, 2] in the other");
     derived_free(derived);

@@ -484,6 +484,8 @@ static NodusStatus open_lab(void)
         {"models/checkpoints/sd21-unclip.safetensors", "models/checkpoints/other-unclip.safetensors", ".bias"},
         {"models/clip_vision/clip_vision.safetensors", "models/clip_vision/other.safetensors", ".bias"},
         {"models/style_models/style.safetensors", "models/style_models/other.safetensors", "style_embedding"},
+        {"models/gligen/gligen.safetensors", "models/gligen/other.safetensors", ".bias"},
+        {"models/hypernetworks/hypernetwork.safetensors", "models/hypernetworks/other.safetensors", ".bias"},
         {"models/vae/vae-diffusers.safetensors", "models/vae/other.safetensors", ".bias"},
         {"models/diffusion_models/unet.safetensors", "models/diffusion_models/other.safetensors", ".bias"},
         {"models/text_encoders/clip_l.safetensors", "models/text_encoders/other.safetensors", ".bias"},

@@ -1,0 +1,407 @@
+/* control.c: see control.h. */
+#include "nodes/diffusion/control.h"
+#include "engine/base/memory.h"
+#include "engine/base/status.h"
+#include "engine/tensor/plan.h"
+#include "nodes/resize.h"
+#include <stdio.h>
+
+enum { INPUT = 0, OUTPUT = UNET_MAX_BLOCKS, MIDDLE = 2 * UNET_MAX_BLOCKS, LATENT_PIXELS = 8 };
+
+/* ---- Notes -------------------------------------------------------------------------------------------------------------- */
+
+ControlUse *control_use(const Control *net, const NodusTensor *picture, double strength, double start, double end, ControlUse *before)
+{
+    ControlUse *use = memory_alloc(sizeof *use);
+    if (!use) return NULL;
+    atomic_init(&use->holders, 1);
+    use->net = *net;
+    use->net.origin = NULL;
+    weights_ref(net->weights);
+    use->picture = nodus_tensor_ref(picture);
+    use->strength = strength;
+    use->start = start;
+    use->end = end;
+    use->before = control_ref(before);
+    return use;
+}
+
+ControlUse *control_ref(ControlUse *use)
+{
+    if (use) atomic_fetch_add_explicit(&use->holders, 1, memory_order_relaxed);
+    return use;
+}
+
+void control_unref(ControlUse *use)
+{
+    while (use && atomic_fetch_sub_explicit(&use->holders, 1, memory_order_acq_rel) == 1) {
+        ControlUse *before = use->before;
+        weights_unref(use->net.weights);
+        nodus_tensor_unref(use->picture);
+        memory_free(use);
+        use = before;
+    }
+}
+
+bool control_same(const ControlUse *a, const ControlUse *b)
+{
+    for (; a && b && a != b; a = a->before, b = b->before)
+        if (a->net.weights != b->net.weights || a->picture != b->picture || a->strength != b->strength || a->start != b->start ||
+            a->end != b->end || a->net.average != b->net.average)
+            return false;
+    return a == b;
+}
+
+static bool acts(const ControlUse *use, const Model *model, float sigma)
+{
+    const ModelSampling *sampling = &model->sampling;
+    return sigma <= (float)model_sampling_percent(sampling, use->start) && sigma >= (float)model_sampling_percent(sampling, use->end);
+}
+
+bool controls_places(const ControlUse *chain, const Model *model, float sigma, ControlPlaces *out)
+{
+    *out = (ControlPlaces){0, 0, false};
+    bool any = false;
+    for (const ControlUse *use = chain; use; use = use->before) {
+        if (!acts(use, model, sigma)) continue;
+        const ControlPlaces more = control_places(&use->net.config);
+        out->input |= more.input;
+        out->output |= more.output;
+        out->middle |= more.middle;
+        any = true;
+    }
+    return any;
+}
+
+/* ---- In the UNet -------------------------------------------------------------------------------------------------------- */
+
+static void signal_name(int at, char *out, size_t room)
+{
+    if (at == MIDDLE) snprintf(out, room, "control.middle");
+    else snprintf(out, room, "control.%s.%d", at < OUTPUT ? "input" : "output", at % UNET_MAX_BLOCKS);
+}
+
+static void patch_structure(const void *self, NodusHash *hash)
+{
+    const ControlPlaces *places = self;
+    nodus_hash_u64(hash, places->input);
+    nodus_hash_u64(hash, places->output);
+    nodus_hash_u64(hash, places->middle);
+}
+
+static OpRef plus_signal(OpGraph *graph, OpRef h, int at)
+{
+    char name[24];
+    const int64_t dim[] = {graph_dim(graph, h, 0), graph_dim(graph, h, 1), graph_dim(graph, h, 2), graph_dim(graph, h, 3)};
+    signal_name(at, name, sizeof name);
+    return op_add(graph, h, op_input(graph, name, DTYPE_F32, 4, dim));
+}
+
+static NodusStatus patch_build(const void *self, OpGraph *graph, Site *site)
+{
+    const ControlPlaces *places = self;
+    if (site->kind == SITE_INPUT_BLOCK && places->input >> site->block & 1) site->h = plus_signal(graph, site->h, INPUT + site->block);
+    else if (site->kind == SITE_OUTPUT_BLOCK && places->output >> site->block & 1)
+        site->skip = plus_signal(graph, site->skip, OUTPUT + site->block);
+    else if (site->kind == SITE_MIDDLE_BLOCK && places->middle) site->h = plus_signal(graph, site->h, MIDDLE);
+    return NULL;
+}
+
+static NodusStatus patch_bind(const void *self, void *run_state, float sigma, NodusBindings *bindings)
+{
+    (void)self, (void)sigma;
+    ControlSignals *signals = run_state;
+    for (int i = 0; i < CONTROL_SIGNALS; i++) {
+        if (!signals->at[i]) continue;
+        signal_name(i, signals->name[i], sizeof signals->name[i]);
+        bindings_input(bindings, signals->name[i], signals->at[i]);
+    }
+    return NULL;
+}
+
+const NodusPatchClass control_patch = {
+    .struct_size = sizeof(NodusPatchClass), .name = "control", .structure = patch_structure, .build = patch_build, .bind = patch_bind};
+
+/* ---- What is known of a picture --------------------------------------------------------------------------------------- */
+
+typedef struct Features {
+    const ControlUse *use;
+    int64_t height, width;
+    ControlSignals signals; /* of an adapter */
+    NodusTensor *hint;      /* of a ControlNet */
+} Features;
+
+struct Controls {
+    Features *item;
+    size_t count, capacity;
+};
+
+void controls_free(Controls *controls)
+{
+    if (!controls) return;
+    memory_free(controls->item);
+    memory_free(controls);
+}
+
+/* The picture at `height` × `width`, as planes [b, c, h, w]. */
+static NodusStatus planes(NodusCall *call, const ControlUse *use, int64_t height, int64_t width, int64_t batch, NodusTensor **out)
+{
+    static const int order[] = {0, 3, 1, 2};
+    NodusMath *math = nodus_math(call);
+    const int64_t count = nodus_tensor_dim(use->picture, 0), channels = use->net.config.hint_channels;
+    NodusTensor *x;
+    NODUS_TRY(nodus_tensor_slice(math, &x, use->picture, 0, 0, count < batch ? count : batch));
+    NODUS_TRY(resize_image(call, x, width, height, "nearest-exact", true, &x));
+    if (channels == 1 && nodus_tensor_dim(x, 3) >= 3) {
+        NodusTensor *part[3];
+        const float third = 1.0f / 3;
+        for (int i = 0; i < 3; i++) NODUS_TRY(nodus_tensor_slice(math, &part[i], x, 3, i, 1));
+        NODUS_TRY(nodus_tensor_lincomb(math, &x, 3, (const float[]){third, third, third}, (const NodusTensor *const *)part));
+    } else {
+        if (nodus_tensor_dim(x, 3) < channels) return nodus_input_error(call, "image", "the picture has too few channels for this network");
+        NODUS_TRY(nodus_tensor_slice(math, &x, x, 3, 0, channels));
+    }
+    NODUS_TRY(nodus_tensor_permute(math, &x, x, order));
+    return nodus_tensor_affine(math, out, x, 1, 0);
+}
+
+/* Each cell × cell square of pixels becomes channels of one place. */
+static NodusStatus unshuffle(NodusMath *math, const NodusTensor *x, int cell, NodusTensor **out)
+{
+    static const int order[] = {0, 2, 4, 1, 3};
+    const int64_t items = nodus_tensor_dim(x, 0), channels = nodus_tensor_dim(x, 1), height = nodus_tensor_dim(x, 2) / cell,
+                  width = nodus_tensor_dim(x, 3) / cell;
+    NodusTensor *h;
+    NODUS_TRY(nodus_tensor_reshape(math, &h, x, 5, (const int64_t[]){items * channels, height, cell, width, cell}));
+    NODUS_TRY(nodus_tensor_permute(math, &h, h, order));
+    return nodus_tensor_reshape(math, out, h, 4, (const int64_t[]){items, channels * cell * cell, height, width});
+}
+
+typedef struct Job {
+    const ControlConfig *config;
+    UnetShape shape;
+} Job;
+
+static NodusStatus build_hint(void *context, OpGraph *graph)
+{
+    const Job *job = context;
+    control_build_hint(graph, job->config, job->shape.batch, job->shape.height, job->shape.width);
+    return NULL;
+}
+
+static NodusStatus build_adapter(void *context, OpGraph *graph)
+{
+    const Job *job = context;
+    control_build_adapter(graph, job->config, job->shape.batch, job->shape.height, job->shape.width);
+    return NULL;
+}
+
+static NodusStatus build_net(void *context, OpGraph *graph)
+{
+    const Job *job = context;
+    control_build(graph, job->config, &job->shape);
+    return NULL;
+}
+
+static NodusStatus plan_of(NodusMath *math, WeightSet *weights, const char *kind, Job *job,
+                           NodusStatus (*build)(void *context, OpGraph *graph), Plan **out)
+{
+    NodusHash *hash;
+    NODUS_TRY(plan_key_begin(math, weights, kind, &hash));
+    nodus_hash_u64(hash, (uint64_t)job->shape.batch);
+    nodus_hash_u64(hash, (uint64_t)job->shape.height);
+    nodus_hash_u64(hash, (uint64_t)job->shape.width);
+    nodus_hash_u64(hash, (uint64_t)job->shape.tokens);
+    return plan_get(math, plan_key_end(hash), weights, build, job, out);
+}
+
+static NodusStatus run_plan(NodusMath *math, WeightSet *weights, const char *kind, Job *job,
+                            NodusStatus (*build)(void *context, OpGraph *graph), const Bindings *bindings)
+{
+    Plan *plan;
+    NODUS_TRY(plan_of(math, weights, kind, job, build, &plan));
+    NodusStatus status = plan_run(math, plan, bindings);
+    plan_unref(plan);
+    return status;
+}
+
+static NodusStatus see_hint(NodusCall *call, Features *features, int64_t batch)
+{
+    NodusMath *math = nodus_math(call);
+    const Control *net = &features->use->net;
+    NodusTensor *picture;
+    Bindings bindings = {0};
+    NODUS_TRY(planes(call, features->use, features->height * LATENT_PIXELS, features->width * LATENT_PIXELS, batch, &picture));
+    Job job = {&net->config, {nodus_tensor_dim(picture, 0), features->height, features->width, 0}};
+    bindings_input(&bindings, "picture", picture);
+    bindings_output(&bindings, "hint", &features->hint);
+    NODUS_TRY(run_plan(math, net->weights, "control hint", &job, build_hint, &bindings));
+    nodus_tensor_release(math, picture);
+    return NULL;
+}
+
+static NodusStatus see_adapter(NodusCall *call, Features *features, int64_t batch)
+{
+    NodusMath *math = nodus_math(call);
+    const Control *net = &features->use->net;
+    const int cell = net->config.cell;
+    const int64_t height = (features->height * LATENT_PIXELS + cell - 1) / cell, width = (features->width * LATENT_PIXELS + cell - 1) / cell;
+    NodusTensor *picture;
+    Bindings bindings = {0};
+    NODUS_TRY(planes(call, features->use, height * cell, width * cell, batch, &picture));
+    NODUS_TRY(unshuffle(math, picture, cell, &picture));
+    Job job = {&net->config, {nodus_tensor_dim(picture, 0), height, width, 0}};
+    bindings_input(&bindings, "picture", picture);
+    const ControlPlaces places = control_places(&net->config);
+    for (int i = 0; i < CONTROL_SIGNALS; i++) {
+        const bool wanted = i == MIDDLE ? places.middle : i < OUTPUT && places.input >> i & 1;
+        if (!wanted) continue;
+        signal_name(i, features->signals.name[i], sizeof features->signals.name[i]);
+        bindings_output(&bindings, features->signals.name[i] + sizeof "control", &features->signals.at[i]);
+    }
+    return run_plan(math, net->weights, "adapter", &job, build_adapter, &bindings);
+}
+
+static NodusStatus features_of(Controls *controls, NodusCall *call, const ControlUse *use, int64_t height, int64_t width, int64_t batch,
+                               const Features **out)
+{
+    for (size_t i = 0; i < controls->count; i++) {
+        *out = &controls->item[i];
+        if ((*out)->use == use && (*out)->height == height && (*out)->width == width) return NULL;
+    }
+    if (!memory_reserve((void **)&controls->item, &controls->capacity, controls->count, sizeof *controls->item)) return status_memory();
+    Features *features = &controls->item[controls->count];
+    *features = (Features){.use = use, .height = height, .width = width};
+    NODUS_TRY(use->net.config.kind == CONTROL_NET ? see_hint(call, features, batch) : see_adapter(call, features, batch));
+    controls->count++;
+    *out = features;
+    return NULL;
+}
+
+/* ---- A question --------------------------------------------------------------------------------------------------------- */
+
+static NodusStatus check(NodusCall *call, const ControlUse *use, const ControlQuestion *question)
+{
+    const UnetConfig *net = &use->net.config.unet, *model = &question->model->unet;
+    if (use->net.config.kind != CONTROL_NET) return NULL;
+    if (net->input_blocks == model->input_blocks && net->model_channels == model->model_channels &&
+        net->context_width == nodus_tensor_dim(question->context, 2) && net->in_channels == nodus_tensor_dim(question->x, 1) &&
+        net->label_width == (question->label ? nodus_tensor_dim(question->label, 1) : 0))
+        return NULL;
+    return nodus_input_error(call, "model", "the ControlNet was made for a model of another family (%d channels and texts %d wide; the model "
+                             "has %d and %d)", net->model_channels, net->context_width, model->model_channels, model->context_width);
+}
+
+/* Features, once a member and item. */
+static NodusStatus spread(NodusMath *math, const NodusTensor *x, const ControlQuestion *question, NodusTensor **out)
+{
+    NodusTensor *each;
+    if (nodus_tensor_dim(x, 0) == 1) return nodus_tensor_repeat(math, out, x, question->batch * question->members);
+    NODUS_TRY(nodus_tensor_repeat(math, &each, x, question->batch));
+    NODUS_TRY(nodus_tensor_repeat(math, out, each, question->batch * question->members));
+    nodus_tensor_release(math, each);
+    return NULL;
+}
+
+static NodusStatus ask_net(NodusMath *math, const ControlUse *use, const Features *features, const ControlQuestion *question,
+                           ControlSignals *out)
+{
+    const Control *net = &use->net;
+    const int64_t items = question->members * question->batch;
+    NodusTensor *hint;
+    Bindings bindings = {0};
+    NODUS_TRY(spread(math, features->hint, question, &hint));
+    bindings_input(&bindings, "x", question->x);
+    bindings_input(&bindings, "timesteps", question->timesteps);
+    bindings_input(&bindings, "context", question->context);
+    if (question->label) bindings_input(&bindings, "y", question->label);
+    bindings_input(&bindings, "hint", hint);
+    const ControlPlaces places = control_places(&net->config);
+    for (int i = OUTPUT; i < CONTROL_SIGNALS; i++) {
+        if (i != MIDDLE && !(places.output >> (i - OUTPUT) & 1)) continue;
+        signal_name(i, out->name[i], sizeof out->name[i]);
+        bindings_output(&bindings, out->name[i] + sizeof "control", &out->at[i]);
+    }
+    Job job = {&net->config, {items, features->height, features->width, question->tokens}};
+    NODUS_TRY(run_plan(math, net->weights, "control", &job, build_net, &bindings));
+    nodus_tensor_release(math, hint);
+    return NULL;
+}
+
+static NodusStatus ask_adapter(NodusMath *math, const Features *features, const ControlQuestion *question, ControlSignals *out)
+{
+    for (int i = 0; i < CONTROL_SIGNALS; i++)
+        if (features->signals.at[i]) NODUS_TRY(spread(math, features->signals.at[i], question, &out->at[i]));
+    return NULL;
+}
+
+/* *x = what `use` makes of it: its mean over the picture, its strength; plus `before`, which is released. */
+static NodusStatus weigh(NodusMath *math, const ControlUse *use, NodusTensor *before, NodusTensor **x)
+{
+    NodusTensor *raw = *x, *sum;
+    if (use->net.average) {
+        NodusTensor *mean;
+        NODUS_TRY(nodus_tensor_resize(math, &mean, raw, 1, 1, NODUS_AREA));
+        NODUS_TRY(nodus_tensor_resize(math, x, mean, nodus_tensor_dim(raw, 2), nodus_tensor_dim(raw, 3), NODUS_NEAREST));
+        nodus_tensor_release(math, mean);
+        nodus_tensor_release(math, raw);
+        raw = *x;
+    }
+    NODUS_TRY(nodus_tensor_affine(math, x, raw, (float)use->strength, 0));
+    nodus_tensor_release(math, raw);
+    if (!before) return NULL;
+    NODUS_TRY(nodus_tensor_add(math, &sum, *x, before));
+    nodus_tensor_release(math, *x);
+    nodus_tensor_release(math, before);
+    *x = sum;
+    return NULL;
+}
+
+static NodusStatus ask_one(Controls *controls, NodusCall *call, const ControlUse *use, const ControlQuestion *question, ControlSignals *out)
+{
+    NodusMath *math = nodus_math(call);
+    const Features *features = NULL;
+    const ControlSignals before = *out;
+    NODUS_TRY(check(call, use, question));
+    NODUS_TRY(features_of(controls, call, use, nodus_tensor_dim(question->x, 2), nodus_tensor_dim(question->x, 3), question->batch, &features));
+    *out = (ControlSignals){.at = {NULL}};
+    NODUS_TRY(use->net.config.kind == CONTROL_NET ? ask_net(math, use, features, question, out) : ask_adapter(math, features, question, out));
+    for (int i = 0; i < CONTROL_SIGNALS; i++) {
+        if (out->at[i]) NODUS_TRY(weigh(math, use, before.at[i], &out->at[i]));
+        else out->at[i] = before.at[i];
+    }
+    return NULL;
+}
+
+/* The oldest note first. */
+static NodusStatus ask_chain(Controls *controls, NodusCall *call, const ControlUse *use, const ControlQuestion *question, ControlSignals *out)
+{
+    if (!use) return NULL;
+    NODUS_TRY(ask_chain(controls, call, use->before, question, out));
+    return acts(use, question->model, question->sigma) ? ask_one(controls, call, use, question, out) : NULL;
+}
+
+NodusStatus controls_ask(Controls **controls, NodusCall *call, const ControlUse *chain, const ControlQuestion *question, ControlSignals *out)
+{
+    *out = (ControlSignals){.at = {NULL}};
+    if (!*controls && !(*controls = memory_alloc(sizeof **controls))) return status_memory();
+    return ask_chain(*controls, call, chain, question, out);
+}
+
+void controls_release(NodusMath *math, ControlSignals *signals)
+{
+    for (int i = 0; i < CONTROL_SIGNALS; i++) nodus_tensor_release(math, signals->at[i]);
+}
+
+NodusStatus controls_flop(NodusMath *math, const ControlUse *chain, const Model *model, float sigma, const NetworkShape *shape, double *flop)
+{
+    for (const ControlUse *use = chain; use; use = use->before) {
+        Plan *plan;
+        if (use->net.config.kind != CONTROL_NET || !acts(use, model, sigma)) continue;
+        Job job = {&use->net.config, {shape->items, shape->height, shape->width, shape->tokens}};
+        NODUS_TRY(plan_of(math, use->net.weights, "control", &job, build_net, &plan));
+        *flop += plan_flop(plan);
+        plan_unref(plan);
+    }
+    return NULL;
+}
