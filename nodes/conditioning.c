@@ -5,6 +5,7 @@
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
 #include "nodes/diffusion/boxes.h"
+#include "nodes/diffusion/edit.h"
 #include "nodes/diffusion/control.h"
 #include <string.h>
 
@@ -68,6 +69,7 @@ Cond cond_share(const Cond *cond)
     for (int i = 0; i < TENSORS; i++) nodus_tensor_ref(*field[i]);
     control_ref(copy.control);
     box_ref(copy.boxes);
+    edit_ref(copy.edit);
     return copy;
 }
 
@@ -87,6 +89,7 @@ void conditioning_free(void *payload)
         for (int k = 0; k < TENSORS; k++) nodus_tensor_unref(*field[k]);
         control_unref(conditioning->cond[i].control);
         box_unref(conditioning->cond[i].boxes);
+        edit_unref(conditioning->cond[i].edit);
     }
     memory_free(conditioning->cond);
     memory_free(conditioning);
@@ -128,7 +131,8 @@ static NodusStatus cond_store(Cond *cond, NodusWriter *writer)
 {
     NodusTensor **tensor[TENSORS];
     double *number[NUMBERS];
-    if (cond->control || cond->boxes) return nodus_error(NODUS_ERROR_MISSING, "a conditioning with a network stays in its process");
+    if (cond->control || cond->boxes || cond->edit)
+        return nodus_error(NODUS_ERROR_MISSING, "a conditioning with a network or an edit stays in its process");
     cond_tensors(cond, tensor);
     cond_numbers(cond, number);
     NODUS_TRY(nodus_write_u64(writer, cond->has));

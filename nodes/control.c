@@ -1,5 +1,5 @@
 /* control.c: nodes that let a picture guide the sampling through a ControlNet or a T2I-Adapter: ControlNetLoader, DiffControlNetLoader,
- * ControlNetApply, ControlNetApplyAdvanced, CLIPTextEncodeControlnet.
+ * SetUnionControlNetType, ControlNetApply, ControlNetApplyAdvanced, CLIPTextEncodeControlnet.
  *
  * One idea: applying is a note on the entries of a conditioning; the networks are asked where the sampling happens
  * (nodes/diffusion/control.h). */
@@ -109,6 +109,7 @@ static NodusStatus load(NodusCall *call, const void *args)
     if (!control) return status_memory();
     NodusStatus status = open_control(call, path, in->model, control);
     control->average = is_shuffle(in->name);
+    control->type = -1;
     control->origin = memory_text(in->name);
     if (!status) return nodus_emit(call, 0, &type_control_net, control);
     control_free(control);
@@ -146,6 +147,56 @@ const NodusNode node_diff_control_net_loader = {
     .example = "graphs/control_difference.json",
     .run = load,
     .fingerprint = load_fingerprint,
+};
+
+/* ---- Unions --------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const Control *control;
+    const char *type;
+} TypeArgs;
+
+static const char *const union_types[] = {"auto", "openpose", "depth", "hed/pidi/scribble/ted", "canny/lineart/anime_lineart/mlsd",
+                                          "normal", "segment", "tile", "repaint", NULL};
+
+/* −1: "auto", the network is not told. */
+static int type_number(const char *name)
+{
+    for (int i = 0; union_types[i]; i++)
+        if (!strcmp(union_types[i], name)) return i - 1;
+    return -1;
+}
+
+static NodusStatus set_type(NodusCall *call, const void *args)
+{
+    const TypeArgs *in = args;
+    const int type = type_number(in->type);
+    if (!in->control->config.types)
+        nodus_warn(call, "'%s' was made for one kind of pictures, so it is not told \"%s\"", in->control->origin, in->type);
+    else if (type >= in->control->config.types)
+        return nodus_input_error(call, "type", "'%s' knows only the first %d kinds of this list", in->control->origin,
+                                 in->control->config.types);
+    Control *told = memory_alloc(sizeof *told);
+    if (!told) return status_memory();
+    *told = *in->control;
+    weights_ref(told->weights);
+    told->type = type;
+    told->origin = memory_text(in->control->origin);
+    return nodus_emit(call, 0, &type_control_net, told);
+}
+
+static const NodusInput set_type_inputs[] = {
+    NODUS_IN_LINK("control_net", TypeArgs, control, "CONTROL_NET", "A union ControlNet: one that learned several kinds of pictures."),
+    NODUS_IN_COMBO("type", TypeArgs, type, "What the picture is. auto: the network is not told, and takes the picture as it is.",
+                   .names = union_types),
+};
+static const NodusOutput set_type_outputs[] = {
+    {.name = "CONTROL_NET", .type = "CONTROL_NET", .tooltip = "The network, which expects such a picture."}};
+const NodusNode node_set_union_control_net_type = {
+    NODUS_NODE("SetUnionControlNetType", "SetUnionControlNetType", "conditioning/controlnet", TypeArgs, set_type_inputs, set_type_outputs),
+    .help = "Tell a union ControlNet of what kind the picture is that it will get: edges, depth, a pose.",
+    .example = "graphs/control_union.json",
+    .run = set_type,
 };
 
 /* ---- Applying ------------------------------------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #include "nodes/latents.h"
 #include "nodes/objects.h"
 #include "nodes/sample.h"
+#include "nodes/sampler_repaint.h"
 #include <math.h>
 
 enum { MOST_LEVELS = 1000000 };
@@ -47,6 +48,7 @@ static NodusStatus custom_sample(NodusCall *call, const CustomArgs *in, const Gu
         .options = &in->sampler->options,
         .seed = seed,
         .add_noise = add_noise,
+        .new_known_noise = in->sampler->repaint.new_noise,
     };
     NodusTensor *out, *denoised;
     NODUS_TRY(latent_check(call, "latent_image", latent));
@@ -55,6 +57,7 @@ static NodusStatus custom_sample(NodusCall *call, const CustomArgs *in, const Gu
         NODUS_TRY(latent_emit(call, 0, latent, latent->samples));
         return latent_emit(call, 1, latent, latent->samples);
     }
+    if (in->sampler->repaint.base) request.repeats = repaint_repeats(in->sampler, request.sigma_count - 1);
     if (in->sampler->bind) NODUS_TRY(in->sampler->bind(call, in->sampler, &request.options));
     NODUS_TRY(guidance_sample(call, &request, &out, &denoised));
     NODUS_TRY(latent_emit(call, 0, latent, out));

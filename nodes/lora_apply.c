@@ -55,22 +55,57 @@ static int unet_names(const Model *model, const char *layer, char names[UNET_NAM
     underscores(names[count++]);
     snprintf(names[count], NAME_ROOM, "unet.");
     processor_name(other, names[count] + 5, NAME_ROOM - 5);
-    snprintf(names[count + 1], NAME_ROOM, "%s", names[count] + 5);
+    memcpy(names[count + 1], names[count] + 5, strlen(names[count]) - 4); /* with its 0 */
     return count + 2;
 }
 
-static NodusStatus unet_layer(Lora *lora, Derived *derived, const Model *model, int index, const char *layer, double strength)
+/* What an encoder is called in the names of entries: "lora_te" and "text_encoder" for a first one. */
+typedef struct TextNames {
+    const char *kohya[2], *diffusers;
+} TextNames;
+
+/* A module of a text encoder. */
+typedef struct TextSite {
+    const TextNames *names;
+    const char *kohya, *dotted; /* dotted: as Hugging Face's file names it; NULL: only under `kohya` */
+    const char *layer;          /* its name for rules */
+} TextSite;
+
+/* What is done with each layer: `layer` is its name in the network. */
+typedef struct Walk Walk;
+struct Walk {
+    NodusStatus (*unet)(const Walk *walk, int index, const char *layer);
+    NodusStatus (*text)(const Walk *walk, int index, const TextSite *site);
+    const Model *model; /* UNets */
+    const Clip *clip;   /* text encoders */
+    Lora *lora;
+    Derived *derived;
+    double strength;
+    LoraVisit visit;
+    void *user;
+};
+
+static NodusStatus unet_put(const Walk *walk, int index, const char *layer)
 {
     char names[UNET_NAMES][NAME_ROOM];
     bool found = false;
-    const int count = unet_names(model, layer, names);
-    if (lora->rules) strength *= lora_select_factor(lora->rules, layer, false);
-    for (int i = 0; i < count && !found; i++) NODUS_TRY(lora_patch(lora, derived, model->weights, index, names[i], strength, &found));
+    const int count = unet_names(walk->model, layer, names);
+    const double factor = walk->lora->rules ? lora_select_factor(walk->lora->rules, layer, false) : 1;
+    for (int i = 0; i < count && !found; i++)
+        NODUS_TRY(lora_patch(walk->lora, walk->derived, walk->model->weights, index, names[i], walk->strength * factor, &found));
     return NULL;
 }
 
-static NodusStatus unet_layers(Lora *lora, Derived *derived, const Model *model, double strength)
+static NodusStatus unet_visit(const Walk *walk, int index, const char *layer)
 {
+    char names[UNET_NAMES][NAME_ROOM];
+    const int count = unet_names(walk->model, layer, names);
+    return walk->visit(walk->user, index, names[count > 2 ? 2 : 0]); /* diffusers' words, where it has such */
+}
+
+static NodusStatus unet_layers(const Walk *walk)
+{
+    const Model *model = walk->model;
     const char *prefix = model->unet.prefix, tail[] = ".weight";
     const size_t skip = strlen(prefix);
     char layer[KEYS_LONGEST];
@@ -83,9 +118,14 @@ static NodusStatus unet_layers(Lora *lora, Derived *derived, const Model *model,
         if (length >= sizeof layer) continue;
         memcpy(layer, weight->name + skip, length);
         layer[length] = 0;
-        NODUS_TRY(unet_layer(lora, derived, model, i, layer, strength));
+        NODUS_TRY(walk->unet(walk, i, layer));
     }
     return NULL;
+}
+
+NodusStatus lora_layers_of_model(const Model *model, LoraVisit visit, void *user)
+{
+    return unet_layers(&(Walk){.unet = unet_visit, .model = model, .visit = visit, .user = user});
 }
 
 NodusStatus lora_on_model(Lora *lora, const Model *model, double strength, Model **out)
@@ -94,7 +134,8 @@ NodusStatus lora_on_model(Lora *lora, const Model *model, double strength, Model
     WeightSet *weights;
     NODUS_TRY(derived_new(model->weights, false, &derived));
     NodusStatus status = derived_keep(derived, lora->weights);
-    if (!status) status = unet_layers(lora, derived, model, strength);
+    const Walk walk = {.unet = unet_put, .model = model, .lora = lora, .derived = derived, .strength = strength};
+    if (!status) status = unet_layers(&walk);
     if (!status) status = derived_finish(derived, &weights);
     if (status) {
         derived_free(derived);
@@ -110,65 +151,78 @@ static const char *const text_modules[] = {"self_attn.q_proj",   "self_attn.k_pr
                                            "self_attn.out_proj", "mlp.fc1",          "mlp.fc2"};
 enum { TEXT_MODULES = sizeof text_modules / sizeof *text_modules };
 
-/* What an encoder is called in the names of entries: "lora_te" and "text_encoder" for a first one. */
-typedef struct TextNames {
-    const char *kohya[2], *diffusers;
-} TextNames;
-
-/* What the file has for one module, on weight `key`. `dotted`: the module as Hugging Face's file names it; NULL: only under `kohya`.
- * `layer`: its name for rules. */
-static NodusStatus text_module(Lora *lora, Derived *derived, const WeightSet *weights, const TextNames *names, const char *kohya,
-                               const char *dotted, const char *layer, const char *key, double strength)
+static void text_name(const char *encoder, const char *module, char *out, size_t room)
 {
-    char name[256];
-    const int index = weights_find(weights, key);
-    bool found = false;
-    if (lora->rules) strength *= lora_select_factor(lora->rules, layer, true);
-    for (int i = 0; i < 2 && names->kohya[i] && !found && index >= 0; i++) {
-        snprintf(name, sizeof name, "%s_%s", names->kohya[i], kohya);
-        underscores(name);
-        NODUS_TRY(lora_patch(lora, derived, weights, index, name, strength, &found));
-    }
-    if (found || index < 0 || !dotted) return NULL;
-    snprintf(name, sizeof name, "%s.%s", names->diffusers, dotted);
-    return lora_patch(lora, derived, weights, index, name, strength, &found);
+    snprintf(out, room, "%s_%s", encoder, module);
+    underscores(out);
 }
 
-/* The patches of one layer's modules, at the names that Hugging Face gives the weights. */
-static NodusStatus text_layer(Lora *lora, Derived *derived, const WeightSet *weights, const ClipTextConfig *tower,
-                              const TextNames *names, int layer, double strength)
+/* What the file has for one module. */
+static NodusStatus text_put(const Walk *walk, int index, const TextSite *site)
+{
+    char name[256];
+    bool found = false;
+    const WeightSet *weights = walk->clip->weights;
+    const double strength = walk->strength * (walk->lora->rules ? lora_select_factor(walk->lora->rules, site->layer, true) : 1);
+    for (int i = 0; i < 2 && site->names->kohya[i] && !found; i++) {
+        text_name(site->names->kohya[i], site->kohya, name, sizeof name);
+        NODUS_TRY(lora_patch(walk->lora, walk->derived, weights, index, name, strength, &found));
+    }
+    if (found || !site->dotted) return NULL;
+    snprintf(name, sizeof name, "%s.%s", site->names->diffusers, site->dotted);
+    return lora_patch(walk->lora, walk->derived, weights, index, name, strength, &found);
+}
+
+static NodusStatus text_visit(const Walk *walk, int index, const TextSite *site)
+{
+    char name[256];
+    text_name(site->names->kohya[walk->clip->second.layers && site->names->kohya[1] ? 1 : 0], site->kohya, name, sizeof name);
+    return walk->visit(walk->user, index, name);
+}
+
+static NodusStatus text_module(const Walk *walk, const char *key, const TextSite *site)
+{
+    const int index = weights_find(walk->clip->weights, key);
+    return index < 0 ? NULL : walk->text(walk, index, site);
+}
+
+/* One layer's modules, at the names that Hugging Face gives the weights. */
+static NodusStatus text_layer(const Walk *walk, const ClipTextConfig *tower, const TextNames *names, int layer)
 {
     char dotted[128], key[KEYS_LONGEST];
     for (int i = 0; i < TEXT_MODULES; i++) {
         snprintf(dotted, sizeof dotted, "text_model.encoder.layers.%d.%s", layer, text_modules[i]);
         snprintf(key, sizeof key, "%sencoder.layers.%d.%s.weight", tower->prefix, layer, text_modules[i]);
-        NODUS_TRY(text_module(lora, derived, weights, names, dotted, dotted, dotted + strlen("text_model."), key, strength));
+        NODUS_TRY(text_module(walk, key, &(TextSite){names, dotted, dotted, dotted + strlen("text_model.")}));
     }
     return NULL;
 }
 
-static NodusStatus text_projection(Lora *lora, Derived *derived, const WeightSet *weights, const ClipTextConfig *tower,
-                                   const TextNames *names, double strength)
+static NodusStatus text_projection(const Walk *walk, const ClipTextConfig *tower, const TextNames *names)
 {
     char key[KEYS_LONGEST];
     snprintf(key, sizeof key, "%s.weight", tower->projection);
-    return text_module(lora, derived, weights, names, "text_projection", NULL, "text_projection", key, strength);
+    return text_module(walk, key, &(TextSite){names, "text_projection", NULL, "text_projection"});
 }
 
-static NodusStatus text_tower(Lora *lora, Derived *derived, const WeightSet *weights, const ClipTextConfig *tower, bool alone,
-                              double strength)
+static NodusStatus text_tower(const Walk *walk, const ClipTextConfig *tower, bool alone)
 {
     static const TextNames first = {{"lora_te", "lora_te1"}, "text_encoder"}, second = {{"lora_te2"}, "text_encoder_2"},
                            lone_second = {{"lora_te2", "lora_te"}, "text_encoder_2"};
     const TextNames *names = tower->kind != CLIP_G ? &first : alone ? &lone_second : &second;
-    for (int i = 0; i < tower->layers; i++) NODUS_TRY(text_layer(lora, derived, weights, tower, names, i, strength));
-    return tower->layers && tower->projection[0] ? text_projection(lora, derived, weights, tower, names, strength) : NULL;
+    for (int i = 0; i < tower->layers; i++) NODUS_TRY(text_layer(walk, tower, names, i));
+    return tower->layers && tower->projection[0] ? text_projection(walk, tower, names) : NULL;
 }
 
-static NodusStatus text_towers(Lora *lora, Derived *derived, const Clip *clip, double strength)
+static NodusStatus text_towers(const Walk *walk)
 {
-    NODUS_TRY(text_tower(lora, derived, clip->weights, &clip->text, !clip->second.layers, strength));
-    return text_tower(lora, derived, clip->weights, &clip->second, false, strength);
+    NODUS_TRY(text_tower(walk, &walk->clip->text, !walk->clip->second.layers));
+    return text_tower(walk, &walk->clip->second, false);
+}
+
+NodusStatus lora_layers_of_clip(const Clip *clip, LoraVisit visit, void *user)
+{
+    return text_towers(&(Walk){.text = text_visit, .clip = clip, .visit = visit, .user = user});
 }
 
 NodusStatus lora_on_clip(Lora *lora, const Clip *clip, double strength, Clip **out)
@@ -177,7 +231,8 @@ NodusStatus lora_on_clip(Lora *lora, const Clip *clip, double strength, Clip **o
     WeightSet *weights;
     NODUS_TRY(derived_new(clip->weights, true, &derived));
     NodusStatus status = derived_keep(derived, lora->weights);
-    if (!status) status = text_towers(lora, derived, clip, strength);
+    const Walk walk = {.text = text_put, .clip = clip, .lora = lora, .derived = derived, .strength = strength};
+    if (!status) status = text_towers(&walk);
     if (!status) status = derived_finish(derived, &weights);
     if (status) {
         derived_free(derived);

@@ -8,4 +8,9 @@
 /* A copy of a model or text encoder with the patches on it, at `strength`. */
 NodusStatus lora_on_model(Lora *lora, const Model *model, double strength, Model **out);
 NodusStatus lora_on_clip(Lora *lora, const Clip *clip, double strength, Clip **out);
+
+/* Calls `visit` for each layer that a LoRA can be on: weight `index` of the model's weights, and the name that kohya's files give it. */
+typedef NodusStatus (*LoraVisit)(void *user, int index, const char *name);
+NodusStatus lora_layers_of_model(const Model *model, LoraVisit visit, void *user);
+NodusStatus lora_layers_of_clip(const Clip *clip, LoraVisit visit, void *user);
 #endif

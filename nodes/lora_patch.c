@@ -3,7 +3,6 @@
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
 #include "nodes/lora_formulas.h"
-#include "nodes/models/keys.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -408,6 +407,11 @@ static NodusStatus set_scale(const Weight *alpha, Patch *patch)
     return NULL;
 }
 
+static const Weight *part_at(const Lora *lora, int index)
+{
+    return index < 0 ? NULL : weights_at(lora->weights, index);
+}
+
 static Hash128 identity_of(const Lora *lora, const Found *found, const Patch *patch)
 {
     struct {
@@ -422,11 +426,6 @@ static Hash128 identity_of(const Lora *lora, const Found *found, const Patch *pa
     key.scale = (double)patch->scale;
     key.kind = patch->kind;
     return hash_of(&key, sizeof key);
-}
-
-static const Weight *part_at(const Lora *lora, int index)
-{
-    return index < 0 ? NULL : weights_at(lora->weights, index);
 }
 
 static NodusStatus put(Lora *lora, Derived *derived, const WeightSet *base, int index, const Found *found, double strength)
@@ -478,4 +477,112 @@ NodusStatus lora_patch(Lora *lora, Derived *derived, const WeightSet *base, int 
         if (target >= 0) NODUS_TRY(put(lora, derived, base, target, &what, strength));
     }
     return NULL;
+}
+
+/* ---- One patch by itself --------------------------------------------------------------------------------------------- */
+
+/* The kernel's size, from a part [p, q, places…]. */
+static int64_t places_of(const Weight *kernel)
+{
+    const int64_t outer = dim_of(kernel, 0) * dim_of(kernel, 1);
+    return outer ? numbers_of(kernel) / outer : 1;
+}
+
+/* The shape of what two matrices and a kernel, or NULL, multiply to. */
+static LoraShape half_shape(const Weight *a, const Weight *b, const Weight *kernel)
+{
+    if (kernel) return (LoraShape){dim_of(a, 1), dim_of(b, 1), places_of(kernel)};
+    return (LoraShape){dim_of(a, 0), dim_of(b, 0) ? numbers_of(b) / dim_of(b, 0) : 0, 1};
+}
+
+/* The shape that the parts have by themselves; rows are 0 where the weight decides. */
+static LoraShape own_shape(const Patch *patch)
+{
+    const Weight *const *part = patch->part, *whole = part[0];
+    switch (patch->kind) {
+    case KIND_PRODUCT:
+        if (!part[MID]) return half_shape(part[UP], part[DOWN], NULL);
+        return (LoraShape){dim_of(part[UP], 0), dim_of(part[DOWN], 1), places_of(part[MID])};
+    case KIND_LOHA: return half_shape(part[W1_A], part[W1_B], part[T1]);
+    case KIND_LOKR: {
+        for (int i = 0; i < PARTS; i++)
+            if (dim_of(part[i], 0) > KEYS_MAX_SIZE || dim_of(part[i], 1) > KEYS_MAX_SIZE) return (LoraShape){0, 0, 0};
+        const LoraShape left = {dim_of(part[W1] ? part[W1] : part[W1_A], 0), dim_of(part[W1] ? part[W1] : part[W1_B], 1), 1};
+        const int64_t c = dim_of(part[W2], 0); /* of the right factor, whose columns hold a kernel's places too */
+        LoraShape right = {c, c ? numbers_of(part[W2]) / c : 0, 1};
+        if (!part[W2] && part[W2_A] && part[W2_B]) right = half_shape(part[W2_A], part[W2_B], part[T2]);
+        return (LoraShape){left.rows * right.rows, left.channels * right.channels, right.places};
+    }
+    case KIND_DIFFERENCE: return (LoraShape){dim_of(whole, 0), dim_of(whole, 0) ? numbers_of(whole) / dim_of(whole, 0) : 0, 1};
+    default: return (LoraShape){0, 0, 0};
+    }
+}
+
+static const char *kind_name(const Patch *patch)
+{
+    static const char *const names[KINDS] = {"LoRA", "LoHa", "LoKr", "GLoRA", "OFT", "difference", "weight"};
+    if (patch->magnitude) return "DoRA";
+    return patch->kind == KIND_PRODUCT && patch->part[MID] ? "LoCon" : names[patch->kind];
+}
+
+/* The patch of `form` under `name`, in the shape of its own. */
+static NodusStatus own_patch(const Lora *lora, const char *name, int form, Found *found, Patch *patch)
+{
+    *patch = (Patch){.kind = forms[form].kind, .strength = 1};
+    if (!found_form(lora, name, &forms[form], found)) return NULL;
+    for (int i = 0; i < PARTS; i++) patch->part[i] = part_at(lora, found->part[i]);
+    patch->magnitude = part_at(lora, found->magnitude);
+    patch->shape = own_shape(patch);
+    const LoraShape *shape = &patch->shape;
+    const bool sane = shape->rows > 0 && shape->rows <= KEYS_MAX_SIZE && shape->channels > 0 && shape->places > 0 &&
+                      shape->channels <= KEYS_MAX_SIZE / shape->places;
+    if (!sane || !patch_fits(patch)) patch->shape = (LoraShape){0, 0, 0};
+    return set_scale(part_at(lora, found->alpha), patch);
+}
+
+/* "NAME" + ending → NAME, for an entry that begins a patch of this form. */
+static bool entry_name(const Form *form, const char *key, char out[KEYS_LONGEST])
+{
+    if (!is_first(form, key)) return false;
+    const char *tail = form->kind == KIND_LOKR ? ends_in(key, form->part[W1]) ? form->part[W1] : form->part[W1_A] : form->part[0];
+    const size_t length = strlen(key) - strlen(tail);
+    if (length >= KEYS_LONGEST) return false;
+    memcpy(out, key, length);
+    out[length] = 0;
+    return true;
+}
+
+bool lora_entry(const Lora *lora, int index, LoraEntry *out)
+{
+    Found found;
+    Patch patch;
+    for (int k = 0; k < FORMS; k++) {
+        *out = (LoraEntry){.form = k, .up = -1, .down = -1};
+        if (!entry_name(&forms[k], weights_at(lora->weights, index)->name, out->name)) continue;
+        NodusStatus status = own_patch(lora, out->name, k, &found, &patch);
+        nodus_error_free(status); /* an alpha that cannot be read is none */
+        const int first = patch.kind == KIND_LOKR && found.part[W1] >= 0 ? W1 : 0;
+        if (found.part[first] != index) continue;
+        out->kind = kind_name(&patch);
+        out->rank = rank_of(&patch);
+        out->rows = patch.shape.rows;
+        out->columns = patch.shape.channels * patch.shape.places;
+        out->alpha = (double)patch.scale * (double)out->rank;
+        if (patch.kind == KIND_PRODUCT && !patch.part[MID] && !patch.magnitude && out->rows) {
+            out->up = found.part[UP];
+            out->down = found.part[DOWN];
+        }
+        return true;
+    }
+    return false;
+}
+
+NodusStatus lora_entry_delta(const Lora *lora, const LoraEntry *entry, float *out)
+{
+    Found found;
+    Patch patch;
+    NODUS_TRY(own_patch(lora, entry->name, entry->form, &found, &patch));
+    memset(out, 0, (size_t)(entry->rows * entry->columns) * sizeof *out);
+    patch.magnitude = NULL; /* it scales the weight, not the difference */
+    return patch_apply(&patch.change, NULL, out);
 }

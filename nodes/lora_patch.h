@@ -5,6 +5,7 @@
 #ifndef NODES_LORA_PATCH_H
 #define NODES_LORA_PATCH_H
 #include "engine/tensor/derived.h"
+#include "nodes/models/keys.h"
 #include <stdbool.h>
 
 typedef struct Lora {
@@ -19,4 +20,19 @@ NodusStatus lora_read(WeightSet *weights, Lora *out);
 /* Puts what the file has under `name` on weight `index` (a weight "….weight"; its bias is found by its name) of the derived set's base.
  * `found`: it has something; what fits is counted in lora->used. */
 NodusStatus lora_patch(Lora *lora, Derived *derived, const WeightSet *base, int index, const char *name, double strength, bool *found);
+
+/* ---- One patch by itself, without a network: to look at, or to write anew ---- */
+typedef struct LoraEntry {
+    char name[KEYS_LONGEST]; /* of the layer, as the file calls it */
+    const char *kind;        /* "LoRA", "LoHa" … */
+    int64_t rank;            /* 0: it has none */
+    int64_t rows, columns;   /* of the difference; 0: that depends on the weight that it is put on */
+    double alpha;            /* where the file says none, the rank */
+    int up, down;            /* indices of a plain LoRA's two matrices, which are all of it; else −1 */
+    int form;
+} LoraEntry;
+/* The patch that begins with weight `index` of the file; false when none does. */
+bool lora_entry(const Lora *lora, int index, LoraEntry *out);
+/* What it adds at a strength of 1: rows·columns numbers (`rows` is not 0). */
+NodusStatus lora_entry_delta(const Lora *lora, const LoraEntry *entry, float *out);
 #endif

@@ -21,6 +21,9 @@ struct SamplerObject {
     const char *method;
     double ratio;
     int64_t steps;
+    /* Of a sampler that goes back in time (sampler_repaint.h): what it wraps, and whether what an inpainting keeps gets new noise
+     * whenever the network is asked. */
+    struct { const NodusSamplerDef *base; int64_t length, jumps; bool new_noise; } repaint;
     /* Of a sampler that no table names: `def` points here, and its data is given to `release` in the end. */
     NodusSamplerDef own;
     void (*release)(const void *data);

@@ -1,14 +1,18 @@
 /* register.c: the list of what nodus comes with. A new node, type, sampler or scheduler is known once it stands here (samplers
  * and schedulers: in their own tables). */
+#include "nodes/attention_maps.h"
 #include "nodes/control.h"
 #include "nodes/gligen.h"
+#include "nodes/ip_adapter.h"
 #include "nodes/register.h"
 #include "nodes/cond.h"
 #include "nodes/diffusion/sampler.h"
 #include "nodes/diffusion/schedule.h"
+#include "nodes/inpaint_crop.h"
 #include "nodes/loop.h"
 #include "nodes/objects.h"
 #include "nodes/style.h"
+#include "nodes/table.h"
 #include "nodes/upscale.h"
 #include "nodes/values.h"
 
@@ -21,12 +25,16 @@
     NODE(clip_merge_simple) NODE(clip_merge_subtract) NODE(clip_merge_add)                                                        \
     NODE(model_merge_blocks) NODE(model_merge_sd1) NODE(model_merge_sdxl)                           /* merge_blocks.c */           \
     NODE(clip_vision_loader) NODE(unclip_checkpoint_loader) NODE(clip_vision_encode) NODE(unclip_conditioning) /* vision.c */      \
-    NODE(measure_mse) NODE(measure_psnr) NODE(measure_ssim)                                         /* measure.c */                \
+    NODE(measure_mse) NODE(measure_psnr) NODE(measure_ssim) NODE(measure_clip_score)                                         /* measure.c */                \
     NODE(lora_loader_selective)                                                                     /* lora_selective.c */         \
+    NODE(lora_inspect) NODE(lora_extract) NODE(lora_resize)                                         /* lora_inspect.c, lora_extract.c */ \
     NODE(hypernetwork_loader)                                                                       /* hypernetwork.c */           \
     NODE(gligen_loader) NODE(gligen_text_box_apply)                                                 /* gligen.c */                 \
-    NODE(control_net_loader) NODE(diff_control_net_loader) NODE(control_net_apply)                  /* control.c */                \
+    NODE(prompt_to_prompt) NODE(sample_with_attention)                                              /* attention_edit.c, attention_sample.c */ \
+    NODE(attention_maps_to_mask) NODE(save_attention_maps)                                          /* attention_maps.c */         \
+    NODE(control_net_loader) NODE(diff_control_net_loader) NODE(set_union_control_net_type) NODE(control_net_apply) /* control.c */ \
     NODE(control_net_apply_advanced) NODE(clip_text_encode_controlnet)                                                              \
+    NODE(ip_adapter_model_loader) NODE(ip_adapter_unified_loader) NODE(ip_adapter_simple) NODE(ip_adapter_advanced) /* ip_adapter.c */             \
     NODE(style_model_loader) NODE(style_model_apply)                                                /* style.c */                  \
     NODE(upscale_model_loader) NODE(image_upscale_with_model)                                       /* upscale.c */                \
     NODE(checkpoint_save) NODE(model_save) NODE(clip_save) NODE(vae_save)                           /* save_model.c */             \
@@ -76,12 +84,15 @@
     NODE(sampler_dpmpp_2s_ancestral) NODE(sampler_lms) NODE(sampler_dpm_adaptative) NODE(sampler_dpmpp_2m_sde)                    \
     NODE(sampler_dpmpp_3m_sde) NODE(sampler_dpmpp_sde) NODE(sampler_er_sde) NODE(sampler_sa_solver)                               \
     NODE(sampler_lcm_upscale)                                                                                                     \
+    NODE(sampler_repaint) NODE(mask_pattern) NODE(inpaint_crop) NODE(inpaint_stitch)                /* sampler_repaint.c, mask_pattern.c, inpaint_crop.c */ \
     NODE(model_sampling_discrete) NODE(model_sampling_continuous_edm) NODE(model_sampling_continuous_v) /* model_sampling_nodes.c */ \
     NODE(model_sampling_sd3) NODE(model_sampling_aura_flow) NODE(model_sampling_flux) NODE(model_compute_dtype)                   \
     NODE(string_concatenate) NODE(string_substring) NODE(string_length) NODE(case_converter)        /* strings.c */                \
     NODE(string_trim) NODE(string_replace) NODE(string_contains) NODE(string_compare)                                             \
     NODE(regex_match) NODE(regex_extract) NODE(regex_replace)                                       /* regex_nodes.c */            \
     NODE(ksampler) NODE(ksampler_advanced)                                   /* sample.c */   \
+    NODE(table_row) NODE(table_join) NODE(save_table) NODE(plot_table)                              /* table.c, table_plot.c */    \
+    NODE(invert_latent)                                                                             /* inversion.c */              \
     NODE(vae_decode) NODE(vae_encode) NODE(vae_decode_tiled) NODE(vae_encode_tiled)                          /* vae.c */           \
     NODE(load_image) NODE(load_image_output) NODE(save_image) NODE(preview_image) NODE(mask_preview) /* image_io.c */ \
     NODE(save_animated_webp) NODE(save_animated_png)                                                /* image_animation.c */        \
@@ -115,7 +126,7 @@
 NODES(DECLARE)
 const NodusNode *const builtin_nodes[] = {NODES(ROW) NULL};
 
-const NodusType *const builtin_types[] = {&type_latent, &type_model, &type_clip, &type_vae, &type_upscale_model, &type_conditioning, &type_clip_vision, &type_clip_vision_output, &type_style_model, &type_control_net, &type_gligen, &type_timesteps_range, &type_noise, &type_sampler, &type_latent_operation, &type_guider, &type_flow, NULL};
+const NodusType *const builtin_types[] = {&type_latent, &type_model, &type_clip, &type_vae, &type_upscale_model, &type_conditioning, &type_clip_vision, &type_clip_vision_output, &type_style_model, &type_control_net, &type_gligen, &type_attention_maps, &type_ip_adapter, &type_stitch, &type_timesteps_range, &type_noise, &type_sampler, &type_latent_operation, &type_guider, &type_flow, &type_table, NULL};
 
 extern const NodusPatchClass patch_freeu;
 const NodusPatchClass *const builtin_patches[] = {&patch_freeu, NULL};

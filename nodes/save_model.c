@@ -3,33 +3,12 @@
  * One idea: a file gets the weights as they are used, under the names that its kind of file has (save_weights.c); so what a saved
  * checkpoint paints is what the models paint that it was saved from. */
 #include "engine/base/status.h"
-#include "nodes/output_file.h"
 #include "nodes/save_weights.h"
 #include "nodes/values.h"
 #include <stdio.h>
 #include <string.h>
 
-enum { EXTRA_TEXTS = 8 };
-
-/* ---- Writing --------------------------------------------------------------------------------------------------------- */
-
-static NodusStatus save_texts(SaveFile *into, const char *prompt, const char *extra_pnginfo)
-{
-    OutputText *notes;
-    int count;
-    NODUS_TRY(output_metadata(into->call, prompt, extra_pnginfo, &notes, &count));
-    SafetensorsText *all = nodus_alloc(into->call, (size_t)(count + EXTRA_TEXTS) * sizeof *all);
-    if (!all) return status_memory();
-    for (int i = 0; i < count; i++) all[i] = (SafetensorsText){notes[i].key, notes[i].value};
-    into->text = all;
-    into->texts = count;
-    return NULL;
-}
-
-static void save_note(SaveFile *into, const char *key, const char *value)
-{
-    into->text[into->texts++] = (SafetensorsText){key, value}; /* save_texts made room */
-}
+/* ---- Notes ----------------------------------------------------------------------------------------------------------- */
 
 /* What cannot be read off the weights: which model it is, and what its network predicts; the latter also as weights without
  * numbers, which loaders of SDXL files look for. */
@@ -40,23 +19,11 @@ static NodusStatus save_training(SaveFile *into, const Model *model)
                                                             [FAMILY_SDXL] = "stable-diffusion-xl-v1-base",
                                                             [FAMILY_SDXL_REFINER] = "stable-diffusion-xl-v1-refiner"};
     const Prediction prediction = model->sampling.prediction;
-    if (architectures[model->family]) save_note(into, "modelspec.architecture", architectures[model->family]);
-    if (prediction == PREDICTION_EPS) save_note(into, "modelspec.predict_key", "epsilon");
+    if (architectures[model->family]) save_weights_note(into, "modelspec.architecture", architectures[model->family]);
+    if (prediction == PREDICTION_EPS) save_weights_note(into, "modelspec.predict_key", "epsilon");
     if (prediction != PREDICTION_V) return NULL;
-    save_note(into, "modelspec.predict_key", "v");
+    save_weights_note(into, "modelspec.predict_key", "v");
     return save_weights_mark(into, "v_pred");
-}
-
-static NodusStatus save_write(SaveFile *from, const char *prefix)
-{
-    OutputSeries series;
-    NODUS_TRY(output_series(from->call, "output", prefix, 0, 0, &series));
-    for (bool exists = true; exists; series.number++) {
-        const char *name, *path;
-        NODUS_TRY(output_name(&series, 0, ".safetensors", &name, &path));
-        NODUS_TRY(safetensors_write(path, false, &exists, from->item, from->count, from->text, from->texts));
-    }
-    return NULL;
 }
 
 typedef struct {
@@ -68,8 +35,12 @@ typedef struct {
 
 static NodusStatus save_begin(NodusCall *call, const SaveArgs *in, SaveFile *out)
 {
-    *out = (SaveFile){.call = call};
-    return save_texts(out, in->prompt, in->extra_pnginfo);
+    return save_weights_begin(call, in->prompt, in->extra_pnginfo, out);
+}
+
+static NodusStatus save_write(SaveFile *from, const char *prefix)
+{
+    return save_weights_write(from, prefix, NULL);
 }
 
 /* ---- CheckpointSave -------------------------------------------------------------------------------------------------- */

@@ -7,10 +7,11 @@
 #include "engine/base/status.h"
 #include "engine/tensor/derived.h"
 #include "engine/tensor/weights_round.h"
+#include "nodes/output_file.h"
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_ROOM = 512, THIRDS = 3 };
+enum { NAME_ROOM = 512, THIRDS = 3, EXTRA_TEXTS = 8 };
 
 /* ---- Numbers ------------------------------------------------------------------------------------------------------------ */
 
@@ -68,8 +69,7 @@ static NodusStatus save_make_thirds(const SafetensorsItem *item, void *out)
 
 /* ---- Entries ------------------------------------------------------------------------------------------------------------ */
 
-/* A new entry, still empty; NULL when out of memory. */
-static SafetensorsItem *save_new(SaveFile *into)
+SafetensorsItem *save_weights_new(SaveFile *into)
 {
     if (into->count == into->room) {
         into->room = into->room ? 2 * into->room : 1024;
@@ -81,13 +81,12 @@ static SafetensorsItem *save_new(SaveFile *into)
     return &into->item[into->count++];
 }
 
-/* One with the weight's shape and plain numbers. */
-static SafetensorsItem *save_item(SaveFile *into, const WeightSet *weights, int index, const char *prefix, const char *rest)
+SafetensorsItem *save_weights_item(SaveFile *into, const WeightSet *weights, int index, const char *prefix, const char *rest)
 {
     const Weight *weight = weights_at(weights, index);
     const size_t length = strlen(prefix) + strlen(rest) + 1;
     char *name = nodus_alloc(into->call, length);
-    SafetensorsItem *item = name ? save_new(into) : NULL;
+    SafetensorsItem *item = name ? save_weights_new(into) : NULL;
     if (!item) return NULL;
     snprintf(name, length, "%s%s", prefix, rest);
     *item = (SafetensorsItem){
@@ -99,20 +98,10 @@ static SafetensorsItem *save_item(SaveFile *into, const WeightSet *weights, int 
 
 NodusStatus save_weights_mark(SaveFile *into, const char *name)
 {
-    SafetensorsItem *item = save_new(into);
+    SafetensorsItem *item = save_weights_new(into);
     if (!item) return status_memory();
     *item = (SafetensorsItem){.name = name, .dtype = DTYPE_F32, .rank = 1, .data = ""};
     return NULL;
-}
-
-static bool save_has_beside(const WeightSet *weights, const Weight *weight)
-{
-    char name[NAME_ROOM];
-    const size_t length = strlen(weight->name), tail = strlen("weight");
-    if (length < tail || length + 16 > sizeof name || strcmp(weight->name + length - tail, "weight") != 0) return false;
-    memcpy(name, weight->name, length - tail);
-    strcpy(name + length - tail, "lora.0.down");
-    return weights_find(weights, name) >= 0;
 }
 
 NodusStatus save_weights(SaveFile *into, const WeightSet *weights, const char *from, const char *to)
@@ -122,9 +111,9 @@ NodusStatus save_weights(SaveFile *into, const WeightSet *weights, const char *f
         const Weight *weight = weights_at(weights, i);
         if (strncmp(weight->name, from, length) != 0 || derived_is_beside(weight->name) || !strncmp(weight->name + length, "hypernetwork.", 13))
             continue;
-        SafetensorsItem *item = save_item(into, weights, i, to, weight->name + length);
+        SafetensorsItem *item = save_weights_item(into, weights, i, to, weight->name + length);
         if (!item) return status_memory();
-        if (save_has_beside(weights, weight)) item->dtype = DTYPE_F32, item->make = save_make_f32;
+        if (derived_has_beside(weights, i)) item->dtype = DTYPE_F32, item->make = save_make_f32;
     }
     return NULL;
 }
@@ -136,7 +125,7 @@ static bool save_is_fraction(const Weight *weight)
 
 static NodusStatus save_half(SaveFile *into, const WeightSet *weights, int index, const char *prefix, const char *rest)
 {
-    SafetensorsItem *item = save_item(into, weights, index, prefix, rest);
+    SafetensorsItem *item = save_weights_item(into, weights, index, prefix, rest);
     if (!item) return status_memory();
     if (save_is_fraction(weights_at(weights, index))) item->dtype = DTYPE_F16, item->make = save_make_f16;
     return NULL;
@@ -209,7 +198,7 @@ static NodusStatus save_thirds(SaveFile *into, const WeightSet *weights, const C
             return nodus_error(NODUS_ERROR_FILE, "\"%s\" is not as large as those of queries and keys", key);
     }
     snprintf(name, sizeof name, "transformer.resblocks.%d.attn.in_proj_%s", layer, part);
-    SafetensorsItem *item = save_item(into, weights, thirds->index[0], prefix, name);
+    SafetensorsItem *item = save_weights_item(into, weights, thirds->index[0], prefix, name);
     if (!item) return status_memory();
     item->dtype = DTYPE_F16;
     item->dim[0] *= THIRDS;
@@ -240,11 +229,43 @@ NodusStatus save_weights_openclip(SaveFile *into, const WeightSet *weights, cons
     snprintf(key, sizeof key, "%s.weight", tower->projection);
     const int index = tower->projection[0] ? weights_find(weights, key) : -1;
     if (index < 0 || weights_at(weights, index)->rank != 2) return NULL;
-    SafetensorsItem *item = save_item(into, weights, index, prefix, "text_projection");
+    SafetensorsItem *item = save_weights_item(into, weights, index, prefix, "text_projection");
     if (!item) return status_memory();
     item->dtype = DTYPE_F16;
     item->dim[0] = weights_at(weights, index)->dim[1];
     item->dim[1] = weights_at(weights, index)->dim[0];
     item->make = save_make_turned;
+    return NULL;
+}
+
+/* ---- The file ------------------------------------------------------------------------------------------------------------- */
+
+NodusStatus save_weights_begin(NodusCall *call, const char *prompt, const char *extra_pnginfo, SaveFile *out)
+{
+    OutputText *notes;
+    int count;
+    *out = (SaveFile){.call = call};
+    NODUS_TRY(output_metadata(call, prompt, extra_pnginfo, &notes, &count));
+    out->text = nodus_alloc(call, (size_t)(count + EXTRA_TEXTS) * sizeof *out->text);
+    if (!out->text) return status_memory();
+    for (int i = 0; i < count; i++) save_weights_note(out, notes[i].key, notes[i].value);
+    return NULL;
+}
+
+void save_weights_note(SaveFile *into, const char *key, const char *value)
+{
+    into->text[into->texts++] = (SafetensorsText){key, value};
+}
+
+NodusStatus save_weights_write(SaveFile *from, const char *prefix, const char **name)
+{
+    OutputSeries series;
+    const char *written = NULL, *path;
+    NODUS_TRY(output_series(from->call, "output", prefix, 0, 0, &series));
+    for (bool exists = true; exists; series.number++) {
+        NODUS_TRY(output_name(&series, 0, ".safetensors", &written, &path));
+        NODUS_TRY(safetensors_write(path, false, &exists, from->item, from->count, from->text, from->texts));
+    }
+    if (name) *name = written;
     return NULL;
 }

@@ -21,6 +21,14 @@ NodusStatus save_weights(SaveFile *into, const WeightSet *weights, const char *f
  * layout. */
 NodusStatus save_weights_text(SaveFile *into, const WeightSet *weights, const ClipTextConfig *tower, const char *prefix);
 NodusStatus save_weights_openclip(SaveFile *into, const WeightSet *weights, const ClipTextConfig *tower, const char *prefix);
+/* Starts a file, with notes on its making (output_file.h). */
+NodusStatus save_weights_begin(NodusCall *call, const char *prompt, const char *extra_pnginfo, SaveFile *out);
+void save_weights_note(SaveFile *into, const char *key, const char *value); /* at most eight */
+/* Writes it under the next free number of a prefix in the output folder; `name`: NULL, or takes the file's name. */
+NodusStatus save_weights_write(SaveFile *from, const char *prefix, const char **name);
+/* A new entry, still empty; or one with a weight's shape and plain numbers, named `prefix` and `rest`. NULL when out of memory. */
+SafetensorsItem *save_weights_new(SaveFile *into);
+SafetensorsItem *save_weights_item(SaveFile *into, const WeightSet *weights, int index, const char *prefix, const char *rest);
 /* Adds a name without numbers. */
 NodusStatus save_weights_mark(SaveFile *into, const char *name);
 #endif

@@ -47,6 +47,7 @@ static NodusStatus tower_plan(NodusMath *math, Tower *tower, Plan **out)
     NodusHash *hash;
     NODUS_TRY(plan_key_begin(math, tower->clip->weights, "clip_text", &hash));
     nodus_hash_text(hash, tower->config->prefix);
+    nodus_hash_text(hash, tower->config->projection);
     nodus_hash_u64(hash, (uint64_t)tower->pass.batch);
     nodus_hash_u64(hash, (uint64_t)tower->pass.layer);
     nodus_hash_u64(hash, (uint64_t)tower->pass.normalize << 1 | tower->pass.vectors);

@@ -84,6 +84,7 @@ typedef struct Cond {
     NodusTensor *control_pooled;
     struct ControlUse *control; /* what guides it by pictures (nodes/diffusion/control.h), or NULL */
     struct BoxUse *boxes;       /* what GLIGEN places where (nodes/diffusion/boxes.h), or NULL */
+    struct EditUse *edit;       /* what it shares with the prompt that it was made from (nodes/diffusion/edit.h), or NULL */
     NodusTensor *pictures;      /* what unCLIP models draw after: [n, 2 + d]: strength, noise augmentation and embedding of each; or NULL */
 } Cond;
 enum { CONDITIONING_MOST = 4096 /* entries */ };

@@ -8,6 +8,7 @@
 #include "nodes/cond.h"
 #include "nodes/model_file.h"
 #include "nodes/models/keys.h"
+#include "nodes/vision.h"
 #include "nodes/vision_pixels.h"
 #include <string.h>
 
@@ -282,32 +283,34 @@ static NodusStatus vision_run(NodusCall *call, Plan *plan, const NodusTensor *pi
     return NULL;
 }
 
-static NodusStatus seen_emit(NodusCall *call, NodusTensor **part[PARTS], int64_t batch)
+NodusStatus vision_see(NodusCall *call, const ClipVision *vision, const NodusTensor *image, bool centre, ClipVisionOutput *out)
 {
-    NodusTensor *whole[PARTS];
+    NodusTensor *pixels, **part[PARTS], *whole[PARTS] = {NULL};
+    Plan *plan;
+    NODUS_TRY(vision_pixels(call, image, vision->config.side, centre, &pixels));
+    const int64_t batch = nodus_tensor_dim(pixels, 0);
     for (int i = 0; i < PARTS; i++)
-        NODUS_TRY(nodus_tensor_concat(nodus_math(call), &whole[i], 0, (int)batch, (const NodusTensor *const *)part[i]));
-    ClipVisionOutput *seen = memory_alloc(sizeof *seen);
-    if (!seen) return status_memory();
-    *seen = (ClipVisionOutput){.last = nodus_tensor_ref(whole[LAST]),
-                               .penultimate = nodus_tensor_ref(whole[PENULTIMATE]),
-                               .embeds = nodus_tensor_ref(whole[EMBEDS])};
-    return nodus_emit(call, 0, &type_clip_vision_output, seen);
+        if (!(part[i] = nodus_alloc(call, (size_t)batch * sizeof(NodusTensor *)))) return status_memory();
+    NODUS_TRY(vision_plan(nodus_math(call), vision, &plan));
+    NodusStatus status = vision_run(call, plan, pixels, part);
+    plan_unref(plan);
+    for (int i = 0; i < PARTS && !status; i++)
+        status = nodus_tensor_concat(nodus_math(call), &whole[i], 0, (int)batch, (const NodusTensor *const *)part[i]);
+    *out = (ClipVisionOutput){.last = whole[LAST], .penultimate = whole[PENULTIMATE], .embeds = whole[EMBEDS]};
+    return status;
 }
 
 static NodusStatus vision_encode(NodusCall *call, const void *args)
 {
     const VisionEncodeArgs *in = args;
-    NodusTensor *pixels, **part[PARTS];
-    Plan *plan;
-    NODUS_TRY(vision_pixels(call, in->image, in->vision->config.side, !strcmp(in->crop, "center"), &pixels));
-    const int64_t batch = nodus_tensor_dim(pixels, 0);
-    for (int i = 0; i < PARTS; i++)
-        if (!(part[i] = nodus_alloc(call, (size_t)batch * sizeof(NodusTensor *)))) return status_memory();
-    NODUS_TRY(vision_plan(nodus_math(call), in->vision, &plan));
-    NodusStatus status = vision_run(call, plan, pixels, part);
-    plan_unref(plan);
-    return status ? status : seen_emit(call, part, batch);
+    ClipVisionOutput found;
+    NODUS_TRY(vision_see(call, in->vision, in->image, !strcmp(in->crop, "center"), &found));
+    ClipVisionOutput *seen = memory_alloc(sizeof *seen);
+    if (!seen) return status_memory();
+    *seen = (ClipVisionOutput){.last = nodus_tensor_ref(found.last),
+                               .penultimate = nodus_tensor_ref(found.penultimate),
+                               .embeds = nodus_tensor_ref(found.embeds)};
+    return nodus_emit(call, 0, &type_clip_vision_output, seen);
 }
 
 static const char *const crops[] = {"center", "none", NULL};

@@ -1,5 +1,6 @@
 /* support_families.c: see support_families.h. Files are written from sets; a set may borrow the demo's arrays under other names. */
 #include "tests/support_families.h"
+#include "tests/support_families_inside.h"
 #include "engine/base/file.h"
 #include "engine/base/memory.h"
 #include "engine/formats/safetensors.h"
@@ -115,6 +116,30 @@ static bool rename_vae(const WeightSet *demo, const char *rest, char out[NAME])
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) replace(out, pairs[i][0], pairs[i][1]);
     return true;
 }
+
+/* ---- For other files --------------------------------------------------------------------------------------------------- */
+
+NodusStatus families_put(WeightSet *set, const char *name, int rank, const int64_t *dim)
+{
+    return put(set, name, rank, dim);
+}
+
+NodusStatus families_layer(WeightSet *set, const char *prefix, const char *name, int rank, int64_t out, int64_t in, int64_t size, bool bias)
+{
+    return layer(set, prefix, name, rank, out, in, size, bias);
+}
+
+NodusStatus families_write(const WeightSet *set, const char *models, const char *file)
+{
+    return write_set(set, models, file);
+}
+
+bool families_rename_unet(const WeightSet *demo, const char *rest, char out[FAMILIES_NAME])
+{
+    return rename_unet(demo, rest, out);
+}
+
+/* ---- Towers ------------------------------------------------------------------------------------------------------------ */
 
 /* Three matrices, or vectors, one below the other. */
 static NodusStatus put_thirds(WeightSet *set, const WeightSet *demo, int at, const char *kind, const char *name)
@@ -312,85 +337,6 @@ static NodusStatus redux(WeightSet *set)
     return layer(set, "", "redux_down", 2, WIDTH, 3 * WIDTH, 1, true);
 }
 
-/* ---- ControlNet and T2I-Adapter ------------------------------------------------------------------------------------------ */
-
-/* How many channels come out of an input block of the demo. */
-static int64_t block_channels(const WeightSet *demo, int block)
-{
-    static const char *const last[] = {"0.out_layers.3", "0.op", "0"};
-    char key[NAME];
-    for (size_t i = 0; i < sizeof last / sizeof *last; i++) {
-        snprintf(key, sizeof key, UNET "input_blocks.%d.%s.weight", block, last[i]);
-        if (weights_get(demo, key)) return weights_get(demo, key)->dim[0];
-    }
-    return 0;
-}
-
-/* The demo's encoder, with parts of its own; or (`difference`) only the latter and small differences. */
-static NodusStatus fill_control(WeightSet *set, WeightSet *demo, bool difference)
-{
-    static const int64_t widths[] = {3, 16, 16, 32, 32, 96, 96, 256};
-    char name[NAME];
-    UnetConfig config;
-    NODUS_TRY(unet_config(demo, UNET, &config));
-    for (int i = 0; i < weights_count(demo); i++) {
-        const char *rest = weights_at(demo, i)->name + strlen(UNET);
-        if (strncmp(weights_at(demo, i)->name, UNET, strlen(UNET)) != 0 || !strncmp(rest, "out", 3)) continue;
-        snprintf(name, sizeof name, "control_model.%.200s", rest);
-        NODUS_TRY(weights_add_like(set, name, 0, NULL, demo, i));
-    }
-    for (int i = 0; i < 8; i++) {
-        snprintf(name, sizeof name, "input_hint_block.%d", 2 * i);
-        NODUS_TRY(layer(set, "control_model.", name, 4, i == 7 ? config.model_channels : widths[i + 1], widths[i], 3, true));
-    }
-    for (int i = 0; i < config.input_blocks; i++) {
-        snprintf(name, sizeof name, "zero_convs.%d.0", i);
-        NODUS_TRY(layer(set, "control_model.", name, 4, block_channels(demo, i), block_channels(demo, i), 1, true));
-    }
-    const int64_t middle = block_channels(demo, config.input_blocks - 1);
-    NODUS_TRY(layer(set, "control_model.", "middle_block_out.0", 4, middle, middle, 1, true));
-    return difference ? put(set, "difference", 1, (int64_t[]){1}) : NULL;
-}
-
-static NodusStatus write_control(WeightSet *demo, const char *models, const char *file, bool difference)
-{
-    WeightSet *set;
-    NODUS_TRY(weights_new(&set));
-    NodusStatus status = fill_control(set, demo, difference);
-    if (!status) status = write_set(set, models, file);
-    weights_unref(set);
-    return status;
-}
-
-static NodusStatus fill_adapter(WeightSet *set, const WeightSet *demo)
-{
-    static const int places[] = {2, 5, 8, 11};
-    char name[NAME];
-    int64_t in = block_channels(demo, places[0]);
-    NODUS_TRY(layer(set, "", "conv_in", 4, in, 192, 3, true));
-    for (int i = 0; i < 8; i++) {
-        const int64_t out = block_channels(demo, places[i / 2]);
-        snprintf(name, sizeof name, "body.%d.in_conv", i);
-        if (in != out) NODUS_TRY(layer(set, "", name, 4, out, in, 1, true));
-        snprintf(name, sizeof name, "body.%d.block1", i);
-        NODUS_TRY(layer(set, "", name, 4, out, out, 3, true));
-        snprintf(name, sizeof name, "body.%d.block2", i);
-        NODUS_TRY(layer(set, "", name, 4, out, out, 1, true));
-        in = out;
-    }
-    return NULL;
-}
-
-static NodusStatus write_adapter(WeightSet *demo, const char *models)
-{
-    WeightSet *set;
-    NODUS_TRY(weights_new(&set));
-    NodusStatus status = fill_adapter(set, demo);
-    if (!status) status = write_set(set, models, "controlnet/t2i.safetensors");
-    weights_unref(set);
-    return status;
-}
-
 /* ---- GLIGEN and hypernetworks ------------------------------------------------------------------------------------------------ */
 
 static NodusStatus fuser(WeightSet *set, const char *block, int64_t width)
@@ -445,6 +391,68 @@ static NodusStatus hypernetwork(WeightSet *set)
     return NULL;
 }
 
+/* ---- IP-Adapter ---------------------------------------------------------------------------------------------------------------- */
+
+static NodusStatus picture_keys(WeightSet *set, const WeightSet *demo, const char *block, int number)
+{
+    char prefix[NAME];
+    snprintf(prefix, sizeof prefix, UNET "%s.1.transformer_blocks.0.attn2.to_k.weight", block);
+    const int64_t width = weights_get(demo, prefix)->dim[0];
+    snprintf(prefix, sizeof prefix, "ip_adapter.%d.", 2 * number + 1);
+    NODUS_TRY(layer(set, prefix, "to_k_ip", 2, width, WIDTH, 1, false));
+    return layer(set, prefix, "to_v_ip", 2, width, WIDTH, 1, false);
+}
+
+static NodusStatus all_picture_keys(WeightSet *set, const WeightSet *demo)
+{
+    char block[64];
+    UnetConfig config;
+    int number = 0;
+    NODUS_TRY(unet_config(demo, UNET, &config));
+    for (int i = 0; i < config.input_blocks + config.output_blocks; i++) {
+        const bool out = i >= config.input_blocks;
+        const int at = out ? i - config.input_blocks : i;
+        snprintf(block, sizeof block, out ? "output_blocks.%d" : "input_blocks.%d", at);
+        if (out ? config.depth_out[at] : config.depth_in[at]) NODUS_TRY(picture_keys(set, demo, block, number++));
+    }
+    return picture_keys(set, demo, "middle_block", number);
+}
+
+static NodusStatus resampler(WeightSet *set)
+{
+    enum { TOKENS = 4, INNER = 48, DEPTH = 4 };
+    char at[NAME];
+    NODUS_TRY(put(set, "image_proj.latents", 3, (int64_t[]){1, TOKENS, INNER}));
+    NODUS_TRY(layer(set, "image_proj.", "proj_in", 2, INNER, WIDTH, 1, true));
+    for (int i = 0; i < DEPTH; i++) {
+        snprintf(at, sizeof at, "image_proj.layers.%d.", i);
+        NODUS_TRY(norm(set, at, "0.norm1", INNER));
+        NODUS_TRY(norm(set, at, "0.norm2", INNER));
+        NODUS_TRY(layer(set, at, "0.to_q", 2, 2 * WIDTH, INNER, 1, false));
+        NODUS_TRY(layer(set, at, "0.to_kv", 2, 4 * WIDTH, INNER, 1, false));
+        NODUS_TRY(layer(set, at, "0.to_out", 2, INNER, 2 * WIDTH, 1, false));
+        NODUS_TRY(norm(set, at, "1.0", INNER));
+        NODUS_TRY(layer(set, at, "1.1", 2, 4 * INNER, INNER, 1, false));
+        NODUS_TRY(layer(set, at, "1.3", 2, INNER, 4 * INNER, 1, false));
+    }
+    NODUS_TRY(layer(set, "image_proj.", "proj_out", 2, WIDTH, INNER, 1, true));
+    return norm(set, "image_proj.", "norm_out", WIDTH);
+}
+
+static NodusStatus write_ip_adapter(WeightSet *demo, const char *models, bool plus)
+{
+    enum { TOKENS = 4 };
+    WeightSet *set;
+    NODUS_TRY(weights_new(&set));
+    NodusStatus status = all_picture_keys(set, demo);
+    if (!status && plus) status = resampler(set);
+    if (!status && !plus) status = layer(set, "image_proj.", "proj", 2, TOKENS * WIDTH, PROJECTION, 1, true);
+    if (!status && !plus) status = norm(set, "image_proj.", "norm", WIDTH);
+    if (!status) status = write_set(set, models, plus ? "ipadapter/ip-adapter-plus_sd15.safetensors" : "ipadapter/ip-adapter_sd15.safetensors");
+    weights_unref(set);
+    return status;
+}
+
 static NodusStatus write_sd2(WeightSet *demo, const char *models)
 {
     WeightSet *set, *h = NULL;
@@ -456,6 +464,45 @@ static NodusStatus write_sd2(WeightSet *demo, const char *models)
     if (!status) status = write_set(set, models, "checkpoints/sd2.safetensors");
     weights_unref(set);
     weights_unref(h);
+    return status;
+}
+
+/* The first filter of an inpainting model, nine channels wide: the demo's, and by a formula what sees mask and picture: ±1/32 in the middle. */
+static NodusStatus wide_filter(WeightSet *set, const Weight *demo)
+{
+    enum { SEEN = 9, DRAWN = 4, TAPS = 9, MIDDLE = 4, SMALL = 0x2800 /* 1/32 as f16 */, SIGN = 0x8000 };
+    const int64_t out = demo->dim[0];
+    const uint16_t *from = demo->data;
+    uint16_t *data = memory_array((size_t)(out * SEEN * TAPS), sizeof *data);
+    if (!data) abort();
+    if (demo->dtype != DTYPE_F16) return nodus_error(NODUS_ERROR_FILE, "the demo's filter is not of f16");
+    for (int64_t i = 0; i < out * SEEN * TAPS; i++) {
+        const int64_t o = i / TAPS / SEEN, c = i / TAPS % SEEN, tap = i % TAPS;
+        const int small = SMALL | ((o + c) % 2 ? SIGN : 0);
+        data[i] = c < DRAWN ? from[(o * DRAWN + c) * TAPS + tap] : tap == MIDDLE ? (uint16_t)small : 0;
+    }
+    NODUS_TRY(weights_own(set, memory_free, data));
+    return weights_add(set, demo->name, DTYPE_F16, 4, (int64_t[]){out, SEEN, 3, 3}, data, (size_t)(out * SEEN * TAPS) * sizeof *data, false);
+}
+
+static NodusStatus fill_inpaint(WeightSet *set, WeightSet *demo)
+{
+    const char *first = UNET "input_blocks.0.0.weight";
+    for (int i = 0; i < weights_count(demo); i++) {
+        const Weight *weight = weights_at(demo, i);
+        if (strcmp(weight->name, first) != 0) NODUS_TRY(weights_add_like(set, weight->name, 0, NULL, demo, i));
+        else NODUS_TRY(wide_filter(set, weight));
+    }
+    return NULL;
+}
+
+static NodusStatus write_inpaint(WeightSet *demo, const char *models)
+{
+    WeightSet *set;
+    NODUS_TRY(weights_new(&set));
+    NodusStatus status = fill_inpaint(set, demo);
+    if (!status) status = write_set(set, models, "checkpoints/shapes-inpaint.safetensors");
+    weights_unref(set);
     return status;
 }
 
@@ -506,6 +553,18 @@ static NodusStatus write_part(WeightSet *demo, const char *from, const char *to,
     return status;
 }
 
+/* CLIP-L with what the projection of its texts needs, as a whole CLIP model has it. */
+static NodusStatus write_whole_clip(WeightSet *demo, const char *models)
+{
+    WeightSet *set;
+    NODUS_TRY(weights_new(&set));
+    NodusStatus status = borrow(set, demo, TEXT, "text_model.", NULL);
+    if (!status) status = put(set, "text_projection.weight", 2, (int64_t[]){PROJECTION, WIDTH});
+    if (!status) status = write_set(set, models, "text_encoders/clip_whole.safetensors");
+    weights_unref(set);
+    return status;
+}
+
 static NodusStatus write_made(const char *models, const char *file, const char *name, int rank, const int64_t *dim)
 {
     WeightSet *set;
@@ -536,13 +595,15 @@ static NodusStatus write_all(WeightSet *demo, const char *models)
     NODUS_TRY(write_sdxl(demo, models, true));
     NODUS_TRY(write_sd2(demo, models));
     NODUS_TRY(write_unclip(demo, models));
+    NODUS_TRY(write_inpaint(demo, models));
     NODUS_TRY(write_filled(models, "clip_vision/clip_vision.safetensors", vision_alone));
+    NODUS_TRY(write_filled(models, "clip_vision/CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors", vision_alone));
     NODUS_TRY(write_filled(models, "style_models/style.safetensors", style_adapter));
     NODUS_TRY(write_filled(models, "style_models/redux.safetensors", redux));
-    NODUS_TRY(write_control(demo, models, "controlnet/control.safetensors", false));
-    NODUS_TRY(write_control(demo, models, "controlnet/difference.safetensors", true));
-    NODUS_TRY(write_adapter(demo, models));
+    NODUS_TRY(support_control(demo, models));
     NODUS_TRY(write_gligen(demo, models));
+    NODUS_TRY(write_ip_adapter(demo, models, false));
+    NODUS_TRY(write_ip_adapter(demo, models, true));
     NODUS_TRY(write_filled(models, "hypernetworks/hypernetwork.safetensors", hypernetwork));
     NODUS_TRY(write_part(demo, UNET, "", NULL, models, "diffusion_models/unet.safetensors"));
     NODUS_TRY(write_part(demo, UNET, "", rename_unet, models, "diffusion_models/unet-diffusers.safetensors"));
@@ -550,6 +611,7 @@ static NodusStatus write_all(WeightSet *demo, const char *models)
     NODUS_TRY(write_part(demo, VAE, "", rename_vae, models, "vae/vae-diffusers.safetensors"));
     NODUS_TRY(write_part(demo, VAE, "", rename_vae, models, "diffusers/shapes/vae/diffusion_pytorch_model.safetensors"));
     NODUS_TRY(write_part(demo, TEXT, "text_model.", NULL, models, "text_encoders/clip_l.safetensors"));
+    NODUS_TRY(write_whole_clip(demo, models));
     NODUS_TRY(write_part(demo, TEXT, "text_model.", NULL, models, "diffusers/shapes/text_encoder/model.safetensors"));
     NODUS_TRY(write_text(models, "diffusers/shapes/model_index.json", "{}"));
     NODUS_TRY(write_text(models, "configs/v1-inference.yaml", "model:\n  params:\n    parameterization: \"eps\"\n    cond_stage_config:\n      params:\n        layer_idx: -2\n"));

@@ -32,9 +32,9 @@ static NodusStatus file_error(const char *what, const char *path, int fault)
 
 /* ---- Reading ------------------------------------------------------------------------------------------------------- */
 
-static NodusStatus file_open(const char *path, int *descriptor, struct stat *info)
+static NodusStatus file_open(const char *path, int flags, int *descriptor, struct stat *info)
 {
-    *descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    *descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | flags);
     if (*descriptor < 0) return file_error("open", path, errno);
     NodusStatus status = NULL;
     if (fstat(*descriptor, info)) status = file_error("read", path, errno);
@@ -47,7 +47,7 @@ NodusStatus file_map(const char *path, FileMap *out)
 {
     int descriptor;
     struct stat info;
-    NODUS_TRY(file_open(path, &descriptor, &info));
+    NODUS_TRY(file_open(path, O_NONBLOCK, &descriptor, &info)); /* a pipe under a model's name is not waited for */
     NodusStatus status = NULL;
     void *data = MAP_FAILED;
     if (!S_ISREG(info.st_mode)) status = nodus_error(NODUS_ERROR_FILE, "'%s' is not a regular file", path);
@@ -104,7 +104,7 @@ NodusStatus file_read(const char *path, size_t limit, uint8_t **data, size_t *si
 {
     int descriptor;
     struct stat info;
-    NODUS_TRY(file_open(path, &descriptor, &info));
+    NODUS_TRY(file_open(path, 0, &descriptor, &info));
     NodusStatus status = NULL;
     if (S_ISREG(info.st_mode) && (uintmax_t)info.st_size > limit)
         status =

@@ -3,6 +3,7 @@
  * One idea: every text comes from a stranger's file, so control characters never reach the terminal, and a text is cut between
  * characters. */
 #include "engine/cli/inspect.h"
+#include "engine/cli/say.h"
 #include <string.h>
 
 enum { SHOWN_TEXT = 160, SHOWN_ROWS = 20 };
@@ -15,12 +16,7 @@ static void put_text(const char *text, bool all, FILE *to)
     const bool cut = !all && length > SHOWN_TEXT;
     if (cut)
         for (length = SHOWN_TEXT; length && ((unsigned char)text[length] & 0xc0) == 0x80;) length--;
-    for (size_t i = 0; i < length; i++) {
-        const unsigned char c = (unsigned char)text[i];
-        const bool control = c < ' ' || c == 127 || (c == 0xc2 && (unsigned char)text[i + 1] < 0xa0); /* U+0080 … U+009F too */
-        if (control && c == 0xc2) i++;
-        putc(control ? ' ' : c, to);
-    }
+    put_plain(text, length, ' ', false, to);
     if (cut) fputs(" …", to);
 }
 

@@ -88,6 +88,10 @@ static void read_pieces(Console *console)
             add_line(console, text);
             if (!nodus_script_incomplete(console->script, console->piece, console->length)) end_piece(console);
             break;
+        case REPL_LINE_WRONG:
+            console->length = 0; /* what it belonged to cannot be whole */
+            console->worst = worst_exit(console->worst, EXIT_REFUSED);
+            break;
         case REPL_LINE_INTERRUPTED:
             interrupted(console);
             break;

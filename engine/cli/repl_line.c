@@ -28,7 +28,7 @@ struct ReplLine {
     void *user;
     const char *prompt;
     char *history_file;
-    bool terminal, interrupted, ended;
+    bool terminal, interrupted, wrong, ended;
     char *data; /* plain: what was read, of which `at` … `end` is not given out yet */
     size_t at, end, room;
     Editing *editing; /* NULL: plain */
@@ -60,7 +60,7 @@ static bool more(ReplLine *line)
     }
     if (line->room - line->end < BLOCK) line->data = need(realloc(line->data, line->room += BLOCK + line->room / 2));
     if (line->end > LONGEST_LINE) {
-        say("nodus: a line of more than %d MiB", LONGEST_LINE >> 20);
+        line->wrong = true;
         return false;
     }
     if (!wait_for_input(line)) return false;
@@ -79,16 +79,21 @@ static ReplLineEnd read_plain(ReplLine *line, const char **text)
             const size_t held = line->end - line->at;
             line->ended = !more(line) && !line->interrupted;
             looked = line->at + held;
-            if (!line->interrupted) continue;
-            line->at = line->end; /* what was typed so far goes */
-            return REPL_LINE_INTERRUPTED;
+            if (!line->interrupted && !line->wrong) continue;
+            line->at = line->end; /* what came so far goes */
+            if (line->interrupted) return REPL_LINE_INTERRUPTED;
+            line->wrong = false;
+            refuse("a line of more than %d MiB: the console ends here", LONGEST_LINE >> 20);
+            return REPL_LINE_WRONG;
         }
         if (!feed && line->at == line->end) return REPL_LINE_ENDED;
         if (!feed) feed = line->data + line->end;
         *text = line->data + line->at;
         line->at = feed == line->data + line->end ? line->end : (size_t)(feed - line->data) + 1;
         *feed = '\0'; /* more() leaves a byte for it */
-        return REPL_LINE_READ;
+        if (*text + strlen(*text) == feed) return REPL_LINE_READ;
+        refuse("a line with a zero byte is no Lua: it is left out");
+        return REPL_LINE_WRONG;
     }
 }
 

@@ -3,7 +3,8 @@
 #define CLI_REPL_LINE_H
 #include <nodus/nodus.h>
 
-typedef enum ReplLineEnd { REPL_LINE_READ, REPL_LINE_INTERRUPTED, REPL_LINE_ENDED } ReplLineEnd;
+/* WRONG: it can be no line of Lua, which was told. */
+typedef enum ReplLineEnd { REPL_LINE_READ, REPL_LINE_WRONG, REPL_LINE_INTERRUPTED, REPL_LINE_ENDED } ReplLineEnd;
 typedef struct ReplLine ReplLine;
 
 /* What could stand at the end of the text before the cursor; as nodus_script_complete. */

@@ -12,23 +12,41 @@ int worst_exit(int a, int b)
     return EXIT_GOOD;
 }
 
+void put_plain(const char *text, size_t length, char instead, bool lines, FILE *to)
+{
+    for (size_t i = 0; i < length; i++) {
+        const unsigned char c = (unsigned char)text[i];
+        const bool c1 = c == 0xc2 && i + 1 < length && (unsigned char)text[i + 1] >= 0x80 && (unsigned char)text[i + 1] < 0xa0;
+        const bool control = (c < ' ' && !(lines && (c == '\n' || c == '\t'))) || c == 127 || c1; /* c1: U+0080 … U+009F */
+        putc(control ? instead : c, to);
+        i += c1;
+    }
+}
+
+static void put_message(const char *before, const char *format, va_list args)
+{
+    char *text;
+    const int length = vasprintf(&text, format, args);
+    fputs(before, stderr);
+    if (length >= 0) put_plain(text, (size_t)length, '?', true, stderr);
+    fputs(length < 0 ? "out of memory\n" : "\n", stderr);
+    if (length >= 0) free(text);
+}
+
 void say(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    put_message("", format, args);
     va_end(args);
-    fputc('\n', stderr);
 }
 
 int refuse(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    fputs("nodus: ", stderr);
-    vfprintf(stderr, format, args);
+    put_message("nodus: ", format, args);
     va_end(args);
-    fputc('\n', stderr);
     return EXIT_REFUSED;
 }
 

@@ -11,7 +11,9 @@ typedef enum ExitCode { EXIT_GOOD = 0, EXIT_NODE_FAILED = 1, EXIT_REFUSED = 2, E
 /* Of several prompts the worst counts: 130, then 1, then 2. */
 int worst_exit(int a, int b);
 
-void say(const char *format, ...) NODUS_PRINTF(1, 2);    /* a line on stderr */
+/* A text from elsewhere: control characters, which a terminal would obey, are `instead`; line feeds and tabs stay with `lines`. */
+void put_plain(const char *text, size_t length, char instead, bool lines, FILE *to);
+void say(const char *format, ...) NODUS_PRINTF(1, 2);    /* a line on stderr, plain */
 int refuse(const char *format, ...) NODUS_PRINTF(1, 2);  /* "nodus: …" on stderr; returns EXIT_REFUSED */
 int refuse_status(NodusStatus status);                   /* the same with an error's message; frees it */
 

@@ -6,6 +6,7 @@
 #include "engine/cli/session.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 bool script_is_named(const Options *options)
 {
@@ -26,11 +27,14 @@ static int check_options(const Options *options)
 
 /* ---- What the script calls back -------------------------------------------------------------------------------------- */
 
+/* A terminal obeys control characters, so there only a script that may do all prints them; files and pipes get every byte. */
 static void print(void *user, const char *text, size_t length)
 {
     const Session *session = user;
-    fwrite(text, 1, length, session->options->json ? stderr : stdout);
-    if (!session->options->json) fflush(stdout);
+    FILE *to = session->options->json ? stderr : stdout;
+    if (session->options->unsafe || !isatty(fileno(to))) fwrite(text, 1, length, to);
+    else put_plain(text, length, '?', true, to);
+    if (to == stdout) fflush(stdout);
 }
 
 static void prepare(void *user, NodusRunOptions *how)

@@ -37,6 +37,7 @@ static const FolderKind kinds[] = {
     {"vae", {"vae"}, weights},
     {"clip_vision", {"clip_vision"}, weights},
     {"style_models", {"style_models"}, weights},
+    {"ipadapter", {"ipadapter"}, weights},
     {"embeddings", {"embeddings"}, weights},
     {"vae_approx", {"vae_approx"}, weights},
     {"gligen", {"gligen"}, weights},

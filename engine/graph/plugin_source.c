@@ -7,6 +7,7 @@
 #include "engine/base/status.h"
 #include "engine/graph/plugin.h"
 #include <string.h>
+#include <sys/stat.h>
 
 enum { LONGEST_SOURCE = 16 << 20 };
 
@@ -17,12 +18,21 @@ const PluginLanguage *plugin_language(const Registry *registry, const char *file
     return language && length > suffix && !strcmp(file + length - suffix, language->suffix) ? language : NULL;
 }
 
+/* Reading from a pipe could wait for ever. */
+static NodusStatus check_file(const char *file)
+{
+    struct stat info;
+    if (stat(file, &info) || S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)) return NULL; /* what else is wrong is told by reading */
+    return nodus_error(NODUS_ERROR_FILE, "'%s' is not a regular file", file);
+}
+
 void plugin_read_source(NodusPlugin *plugin, const PluginLanguage *language)
 {
     const char *slash = strrchr(plugin->file, '/'), *name = slash ? slash + 1 : plugin->file;
     uint8_t *source = NULL;
     size_t length = 0;
-    NodusStatus status = file_read(plugin->file, LONGEST_SOURCE, &source, &length);
+    NodusStatus status = check_file(plugin->file);
+    if (!status) status = file_read(plugin->file, LONGEST_SOURCE, &source, &length);
     if (!status) {
         plugin->language = language;
         plugin->hash = hash_of(source, length);

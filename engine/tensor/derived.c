@@ -37,7 +37,7 @@ struct Derived {
     Arena *memory;
     Recipe **recipe; /* for each weight of the base, or NULL */
     Beside *first, *last;
-    NodusHash *hash;
+    NodusHash *hash, *structure; /* of its content; of what plans depend on: all but the numbers of recipes and scales */
 };
 
 /* ---- Values ---------------------------------------------------------------------------------------------------------- */
@@ -77,6 +77,11 @@ static int derived_part(const WeightSet *set, const char *weight, int number, co
 {
     char name[NAME_ROOM];
     return derived_name(weight, number, part, name) ? weights_find(set, name) : -1;
+}
+
+bool derived_has_beside(const WeightSet *set, int index)
+{
+    return derived_part(set, weights_at(set, index)->name, 0, "down") >= 0;
 }
 
 static size_t derived_numbers(const Weight *weight)
@@ -195,6 +200,13 @@ NodusStatus derived_keep(Derived *derived, WeightSet *source)
     return weights_own(derived->set, derived_unref, weights_ref(source));
 }
 
+/* What identity and structure share. */
+static void derived_note(Derived *derived, uint64_t number)
+{
+    nodus_hash_u64(derived->hash, number);
+    nodus_hash_u64(derived->structure, number);
+}
+
 NodusStatus derived_new(WeightSet *base, bool round_f16, Derived **out)
 {
     Derived *derived = memory_alloc(sizeof *derived);
@@ -204,8 +216,9 @@ NodusStatus derived_new(WeightSet *base, bool round_f16, Derived **out)
     NodusStatus status = weights_new(&derived->set);
     derived->recipe = memory_array((size_t)weights_count(base) + 1, sizeof *derived->recipe);
     derived->hash = hash_new();
+    derived->structure = hash_new();
     Arena *arena = arena_new();
-    if (!status && !(derived->recipe && derived->hash && arena)) status = status_memory();
+    if (!status && !(derived->recipe && derived->hash && derived->structure && arena)) status = status_memory();
     if (status) arena_free(arena);
     else status = weights_own(derived->set, derived_free_arena, derived->memory = arena);
     if (!status) status = derived_keep(derived, base);
@@ -213,9 +226,10 @@ NodusStatus derived_new(WeightSet *base, bool round_f16, Derived **out)
         derived_free(derived);
         return status;
     }
-    const Hash128 identity = weights_identity(base);
+    const Hash128 identity = weights_identity(base), structure = weights_structure(base);
     nodus_hash_bytes(derived->hash, &identity, sizeof identity);
-    nodus_hash_u64(derived->hash, round_f16);
+    nodus_hash_bytes(derived->structure, &structure, sizeof structure);
+    derived_note(derived, round_f16);
     *out = derived;
     return NULL;
 }
@@ -226,6 +240,7 @@ void derived_free(Derived *derived)
     weights_unref(derived->set);
     memory_free(derived->recipe);
     hash_free(derived->hash);
+    hash_free(derived->structure);
     memory_free(derived);
 }
 
@@ -249,8 +264,11 @@ NodusStatus derived_change(Derived *derived, int index, const WeightChange *chan
     if ((*at)->last) (*at)->last->next = step;
     else (*at)->first = step;
     (*at)->last = step;
-    nodus_hash_u64(derived->hash, (uint64_t)index);
+    derived_note(derived, (uint64_t)index);
     nodus_hash_bytes(derived->hash, &change->identity, sizeof change->identity);
+    /* graph_number may look into a single number; all others a plan knows by their shape. */
+    if (derived_numbers(weights_at(derived->base, index)) == 1)
+        nodus_hash_bytes(derived->structure, &change->identity, sizeof change->identity);
     return NULL;
 }
 
@@ -278,10 +296,11 @@ NodusStatus derived_beside(Derived *derived, int index, const BesidePair *pair, 
     else derived->first = beside;
     derived->last = beside;
     const Hash128 parts[] = {weights_identity_at(pair->source, pair->down), weights_identity_at(pair->source, pair->up)};
-    nodus_hash_u64(derived->hash, (uint64_t)index);
+    derived_note(derived, (uint64_t)index);
+    derived_note(derived, (uint64_t)pair->gate);
     nodus_hash_bytes(derived->hash, parts, sizeof parts);
+    nodus_hash_bytes(derived->structure, parts, sizeof parts);
     nodus_hash_double(derived->hash, pair->scale);
-    nodus_hash_u64(derived->hash, (uint64_t)pair->gate);
     return NULL;
 }
 
@@ -292,6 +311,8 @@ NodusStatus derived_join(Derived *derived, const char *name, WeightSet *source, 
     const Hash128 identity = weights_identity_at(source, index);
     nodus_hash_text(derived->hash, name);
     nodus_hash_bytes(derived->hash, &identity, sizeof identity);
+    nodus_hash_text(derived->structure, name);
+    nodus_hash_bytes(derived->structure, &identity, sizeof identity);
     if (weight->rank) return weights_add_like(derived->set, name, 0, NULL, source, index);
     float *number = derived_alloc(derived, sizeof *number);
     if (!number) return status_memory();
@@ -346,6 +367,7 @@ NodusStatus derived_finish(Derived *derived, WeightSet **out)
 {
     NodusStatus status = NULL;
     weights_set_identity(derived->set, hash_value(derived->hash));
+    weights_set_structure(derived->set, hash_value(derived->structure));
     for (int i = 0; i < weights_count(derived->base) && !status; i++) status = derived_put(derived, i);
     for (const Beside *beside = derived->first; beside && !status; beside = beside->next)
         status = derived_put_beside(derived, beside);

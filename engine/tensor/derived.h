@@ -38,6 +38,8 @@ void derived_free(Derived *derived);                           /* NULL is allowe
 
 /* Whether a name is of a product beside a weight. */
 bool derived_is_beside(const char *name);
+/* Whether a product stands beside a weight. */
+bool derived_has_beside(const WeightSet *set, int index);
 /* A weight's value as f32: with the products beside it, and not rounded. */
 NodusStatus derived_read(const WeightSet *set, int index, float *out);
 /* values[rows·columns] += scale·up·down, up [rows, rank], down [rank, columns], as f32; sums in f32, the scale applied to the

@@ -50,6 +50,12 @@ size_t plan_host_bytes(const Plan *plan)
 void plan_unref(Plan *plan)
 {
     if (!plan || atomic_fetch_sub(&plan->references, 1) != 1) return;
+    if (plan->program) {
+        weights_unref(plan->weights);
+        plan_unref(plan->program);
+        memory_free(plan);
+        return;
+    }
     for (int i = 0; i < plan->segment_count; i++)
         if (plan->segments[i].program) plan->device->backend->discard(plan->segments[i].program);
     memory_free(plan->segments);
@@ -69,6 +75,23 @@ Plan *plan_ref(Plan *plan)
 {
     atomic_fetch_add(&plan->references, 1);
     return plan;
+}
+
+NodusStatus plan_with_weights(Plan *plan, WeightSet *weights, Plan **out)
+{
+    *out = plan;
+    if (plan->weights == weights || hash_equal(weights_identity(plan->weights), weights_identity(weights))) return NULL;
+    Plan *other = memory_alloc(sizeof *other);
+    if (!other) {
+        plan_unref(plan);
+        return status_memory();
+    }
+    *other = *plan;
+    atomic_init(&other->references, 1);
+    other->program = plan;
+    other->weights = weights_ref(weights);
+    *out = other;
+    return NULL;
 }
 
 /* ---- Compiling ---- */

@@ -10,11 +10,12 @@
 typedef struct Plan Plan;
 typedef struct PlanKey { Hash128 hash; } PlanKey;
 
-/* Starts a key: device identity, the weight set's identity and the builder's name. Add shapes and structure, then plan_key_end. */
+/* Starts a key: device identity, the weight set's structure and the builder's name. Add shapes and structure, then plan_key_end. */
 NodusStatus plan_key_begin(NodusMath *math, const WeightSet *weights, const char *builder, NodusHash **hash);
 PlanKey plan_key_end(NodusHash *hash); /* frees the hash */
 
-/* The plan of that key; built by `build(context, graph)` when it is not there. The reference is the caller's: plan_unref. */
+/* The plan of that key, for these weights; built by `build(context, graph)` when it is not there. Sets of one structure share what was
+ * compiled. The reference is the caller's: plan_unref. */
 NodusStatus plan_get(NodusMath *math, PlanKey key, WeightSet *weights, NodusStatus (*build)(void *context, OpGraph *graph), void *context, Plan **out);
 void plan_unref(Plan *plan); /* NULL is allowed */
 size_t plan_arena_bytes(const Plan *plan);  /* exact */

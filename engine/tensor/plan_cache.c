@@ -1,7 +1,7 @@
 /* plan_cache.c: plans by key, under the budget.
  *
- * One idea: a key says all that changes a program, so an equal key is an equal plan. An entry costs what the plan itself takes;
- * when it is evicted, a run that still holds the plan keeps it alive by its reference. Arenas are lent by the cache's lender. */
+ * One idea: a key says all that changes a program, so an equal key is an equal program; sets of weights that differ in numbers only
+ * share it (plan_with_weights). An entry costs what the plan itself takes; when it is evicted, a run that still holds the plan keeps it alive by its reference. Arenas are lent by the cache's lender. */
 #include <pthread.h>
 #include <string.h>
 #include "engine/base/file.h"
@@ -74,10 +74,10 @@ NodusStatus plan_key_begin(NodusMath *math, const WeightSet *weights, const char
 {
     NodusHash *hash = hash_new();
     if (!hash) return status_memory();
-    const Hash128 identity = weights_identity(weights);
+    const Hash128 structure = weights_structure(weights);
     device_identity(math->device, hash);
-    nodus_hash_u64(hash, identity.low);
-    nodus_hash_u64(hash, identity.high);
+    nodus_hash_u64(hash, structure.low);
+    nodus_hash_u64(hash, structure.high);
     nodus_hash_text(hash, builder);
     *out = hash;
     return NULL;
@@ -108,8 +108,8 @@ static Plan *plan_cache_find(PlanCache *cache, PlanKey key)
 NodusStatus plan_get(NodusMath *math, PlanKey key, WeightSet *weights, NodusStatus (*build)(void *context, OpGraph *graph), void *context, Plan **out)
 {
     PlanCache *cache = math->plans;
-    *out = plan_cache_find(cache, key);
-    if (*out) return NULL;
+    Plan *known = plan_cache_find(cache, key);
+    if (known) return plan_with_weights(known, weights, out);
     CachedPlan *cached = memory_alloc(sizeof *cached);
     if (!cached) return status_memory();
     const double start = file_clock();

@@ -20,6 +20,7 @@ typedef struct PlanSegment {
 
 struct Plan {
     atomic_int references;
+    Plan *program; /* whose program this one is, with weights of its own (plan_with_weights); or NULL */
     Device *device;
     WeightSet *weights;
     OpGraph *graph; /* owns names and attributes */
@@ -41,6 +42,8 @@ struct Plan {
 typedef struct PlanTrace { void (*call)(void *user, const char *pass, const char *text); void *user; } PlanTrace;
 NodusStatus plan_new(Device *device, WeightSet *weights, NodusStatus (*build)(void *context, OpGraph *graph), void *context, PlanTrace trace, Plan **out);
 Plan *plan_ref(Plan *plan);
+/* The plan with another set of the same structure; takes over the reference, also on failure. */
+NodusStatus plan_with_weights(Plan *plan, WeightSet *weights, Plan **out);
 size_t plan_host_bytes(const Plan *plan); /* about what the plan itself takes, without arena and weights */
 Lender *plan_cache_lender(PlanCache *cache);
 #endif

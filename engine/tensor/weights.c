@@ -21,7 +21,7 @@ struct WeightSet {
     size_t owner_count, owner_capacity;
     Note *notes;
     size_t note_count, note_capacity;
-    Hash128 identity;
+    Hash128 identity, structure; /* structure: 0 where it is the identity */
     Arena *names;
 };
 
@@ -147,6 +147,12 @@ NodusStatus weights_add_metadata(WeightSet *set, const char *key, const char *va
 
 void weights_set_identity(WeightSet *set, Hash128 identity) { set->identity = identity; }
 Hash128 weights_identity(const WeightSet *set) { return set->identity; }
+void weights_set_structure(WeightSet *set, Hash128 structure) { set->structure = structure; }
+
+Hash128 weights_structure(const WeightSet *set)
+{
+    return set->structure.low || set->structure.high ? set->structure : set->identity;
+}
 
 Hash128 weights_identity_at(const WeightSet *set, int index)
 {

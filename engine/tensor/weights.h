@@ -47,6 +47,9 @@ NodusStatus weights_add_metadata(WeightSet *set, const char *key, const char *va
 void weights_set_identity(WeightSet *set, Hash128 identity);
 Hash128 weights_identity(const WeightSet *set);
 Hash128 weights_identity_at(const WeightSet *set, int index); /* of one weight's content */
+/* Equal for sets whose weights agree in names, order, types and shapes, so that they can share a plan; the identity unless it was set. */
+void weights_set_structure(WeightSet *set, Hash128 structure);
+Hash128 weights_structure(const WeightSet *set);
 /* Marks all f32, bf16 and f64 weights under a prefix as round_f16. */
 void weights_round_f16(WeightSet *set, const char *prefix);
 

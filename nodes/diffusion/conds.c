@@ -33,7 +33,8 @@ static bool may_share(const Conds *conds, int a, int b)
     const Box *one = &conds->entry[a].box, *other = &conds->entry[b].box;
     const int64_t first = tokens_of(conds, a), second = tokens_of(conds, b), shorter = first < second ? first : second;
     return one->height == other->height && one->width == other->width && common_multiple(first, second) / shorter <= REPEAT_LIMIT &&
-           control_same(conds->entry[a].control, conds->entry[b].control) && !conds->entry[a].boxes == !conds->entry[b].boxes;
+           control_same(conds->entry[a].control, conds->entry[b].control) && !conds->entry[a].boxes == !conds->entry[b].boxes &&
+           conds->entry[a].edit == conds->entry[b].edit;
 }
 
 static NodusStatus check_text(const Conds *conds, const Entry *entry)
@@ -64,15 +65,29 @@ static const NodusTensor *text_of(const Entry *entry, bool control)
     return control && entry->source->control_text ? entry->source->control_text : entry->source->text;
 }
 
+/* The same; of an edited entry its source's before it. */
+static NodusStatus texts_told(const Conds *conds, const Entry *entry, bool control, const NodusTensor **out)
+{
+    NodusTensor *pair;
+    *out = text_of(entry, control);
+    if (!entry->edit || *out != entry->source->text) return NULL;
+    NODUS_TRY(edit_pair(conds->math, entry->edit->text, *out, &pair));
+    *out = pair;
+    return NULL;
+}
+
 static NodusStatus texts_of(const Conds *conds, const Batch *batch, bool control, int64_t *tokens, NodusTensor **out)
 {
     NodusTensor **text = nodus_alloc(conds->setup.call, (size_t)batch->count * sizeof(NodusTensor *));
+    const NodusTensor *told;
     if (!text) return status_memory();
     *tokens = 1;
     for (int i = 0; i < batch->count; i++)
         *tokens = common_multiple(*tokens, nodus_tensor_dim(text_of(&conds->entry[batch->member[i]], control), 1));
-    for (int i = 0; i < batch->count; i++)
-        NODUS_TRY(batch_text(conds, text_of(&conds->entry[batch->member[i]], control), *tokens, &text[i]));
+    for (int i = 0; i < batch->count; i++) {
+        NODUS_TRY(texts_told(conds, &conds->entry[batch->member[i]], control, &told));
+        NODUS_TRY(batch_text(conds, told, *tokens, &text[i]));
+    }
     return nodus_tensor_concat(conds->math, out, 0, batch->count, (const NodusTensor *const *)text);
 }
 
@@ -105,9 +120,15 @@ static NodusStatus entry_label(const Conds *conds, const Entry *entry, bool cont
     const CondsSetup *setup = &conds->setup;
     const int64_t height = conds->picture.height * LABEL_PIXELS, width = conds->picture.width * LABEL_PIXELS;
     Cond told = *entry->source;
-    NodusTensor *one = entry->pictures;
-    if (control && told.control_pooled) told.pooled = told.control_pooled;
-    if (!one) NODUS_TRY(label_vector(conds->math, setup->model, &told, setup->list[entry->list].negative, height, width, &one));
+    const bool own = control && told.control_pooled, negative = setup->list[entry->list].negative;
+    NodusTensor *one = entry->pictures, *source;
+    if (own) told.pooled = told.control_pooled;
+    if (!one) NODUS_TRY(label_vector(conds->math, setup->model, &told, negative, height, width, &one));
+    if (entry->edit && !own && !entry->pictures) {
+        told.pooled = entry->edit->pooled;
+        NODUS_TRY(label_vector(conds->math, setup->model, &told, negative, height, width, &source));
+        NODUS_TRY(edit_pair(conds->math, source, one, &one));
+    }
     return nodus_tensor_repeat(conds->math, out, one, conds->batch);
 }
 
@@ -143,6 +164,32 @@ static NodusStatus batch_boxes(const Conds *conds, Batch *batch)
     return nodus_tensor_concat(conds->math, &batch->boxes, 0, batch->count, (const NodusTensor *const *)boxes);
 }
 
+/* What members share with their sources. */
+static NodusStatus batch_edit(const Conds *conds, Batch *batch)
+{
+    const Entry *first = &conds->entry[batch->member[0]];
+    if (!first->edit) return NULL;
+    batch->edit = nodus_alloc(conds->setup.call, sizeof *batch->edit);
+    if (!batch->edit) return status_memory();
+    return edit_run(conds->setup.call, first->edit, first->source->text, conds->batch, batch->count * conds->batch, batch->edit);
+}
+
+/* What each member is told by pictures that the model's patches have as prompts. */
+static NodusStatus batch_prompts(const Conds *conds, Batch *batch)
+{
+    const Model *model = conds->setup.model;
+    bool *negative = nodus_alloc(conds->setup.call, (size_t)batch->count * sizeof *negative);
+    if (!negative) return status_memory();
+    for (int i = 0; i < batch->count; i++) negative[i] = conds->setup.list[conds->entry[batch->member[i]].list].negative;
+    for (int i = 0; i < model->patch_count; i++) {
+        if (model->patches[i].class != &image_prompt_patch) continue;
+        if (!batch->prompts) batch->prompts = nodus_alloc(conds->setup.call, (size_t)model->patch_count * sizeof(NodusTensor *));
+        if (!batch->prompts) return status_memory();
+        NODUS_TRY(image_prompt_keys(conds->math, model->patches[i].self, negative, batch->count, conds->batch, &batch->prompts[i]));
+    }
+    return NULL;
+}
+
 /* The batch of those entries; made when it is new. */
 static NodusStatus batch_of(Conds *conds, const int *member, int count, const Batch **out)
 {
@@ -156,10 +203,12 @@ static NodusStatus batch_of(Conds *conds, const int *member, int count, const Ba
     *batch = (Batch){.count = count, .member = nodus_alloc(conds->setup.call, (size_t)count * sizeof *member)};
     if (!batch->member) return status_memory();
     memcpy(batch->member, member, (size_t)count * sizeof *member);
+    NODUS_TRY(batch_edit(conds, batch));
     NODUS_TRY(batch_context(conds, batch));
     NODUS_TRY(batch_label(conds, batch));
     NODUS_TRY(batch_beside(conds, batch));
     NODUS_TRY(batch_boxes(conds, batch));
+    NODUS_TRY(batch_prompts(conds, batch));
     conds->batch_count++;
     *out = batch;
     return NULL;
@@ -224,14 +273,24 @@ static const ControlUse *control_of(const Conds *conds, const Batch *batch)
     return conds->entry[batch->member[0]].control;
 }
 
-/* The patches of the step, and before them what puts into the network what guides the batch, and its boxes. */
+/* A patch of the step; with what the batch brings, if it is a picture that is a prompt. */
+static PatchRun patch_of(const Conds *conds, const Batch *batch, const PatchRun *patch)
+{
+    const Model *model = conds->setup.model;
+    PatchRun run = *patch;
+    for (int i = 0; batch->prompts && i < model->patch_count; i++)
+        if (batch->prompts[i] && model->patches[i].self == patch->self) run.state = batch->prompts[i];
+    return run;
+}
+
+/* The patches of the step, and before them what puts into the network what guides the batch, its boxes and its edit. */
 static NodusStatus step_patches(Conds *conds, Step *step, const Batch *batch, ControlSignals *signals, const PatchRun **patch, int *patches)
 {
-    enum { MORE = 2 };
+    enum { MORE = 2 + EDIT_PATCHES };
     int count = 0;
     *patch = step->patch;
     *patches = step->patches;
-    if (!step->controlled && !batch->boxes) return NULL;
+    if (!step->controlled && !batch->boxes && !batch->edit && !batch->prompts) return NULL;
     if (conds->with_more_room < step->patches + MORE) {
         conds->with_more_room = step->patches + MORE;
         conds->with_more = nodus_alloc(conds->setup.call, (size_t)conds->with_more_room * sizeof *conds->with_more);
@@ -239,7 +298,8 @@ static NodusStatus step_patches(Conds *conds, Step *step, const Batch *batch, Co
     }
     if (step->controlled) conds->with_more[count++] = (PatchRun){&control_patch, &step->places, signals};
     if (batch->boxes) conds->with_more[count++] = (PatchRun){&boxes_patch, conds->boxes_file, batch->boxes};
-    for (int i = 0; i < step->patches; i++) conds->with_more[count++] = step->patch[i];
+    if (batch->edit) count += edit_patches(batch->edit, &conds->setup.model->sampling, step->sigma, &conds->with_more[count]);
+    for (int i = 0; i < step->patches; i++) conds->with_more[count++] = patch_of(conds, batch, &step->patch[i]);
     *patch = conds->with_more;
     *patches = count;
     return NULL;
@@ -350,6 +410,7 @@ static NodusStatus batch_ask(Conds *conds, const Batch *batch, Step *step, const
     NODUS_TRY(step_patches(conds, step, batch, signals, &patch, &patches));
     NODUS_TRY(network_bind(patch, patches, step->sigma, &step->draws, bindings));
     NodusAnswer answer = {.math = math, .sigma = step->sigma, .key = (int)(batch - conds->batches), .members = batch->count, .x = input};
+    answer.leads = batch->member[batch->count - 1] == 0 && !conds->entry[0].list;
     NODUS_TRY(network_answer(patch, patches, &answer));
     if (!answer.out) {
         NODUS_TRY(plan_run(math, step->plan, bindings));
@@ -513,6 +574,20 @@ NodusStatus conds_evaluate(Conds *conds, unsigned lists, const NodusTensor *x, f
     return status;
 }
 
+NodusStatus conds_blend(const Conds *conds, NodusTensor **x)
+{
+    NodusTensor *mask, *first;
+    int i = 0;
+    while (i < conds->entries && !(conds->entry[i].edit && conds->entry[i].edit->mask)) i++;
+    if (i == conds->entries) return NULL;
+    NODUS_TRY(area_mask(conds->math, conds->entry[i].edit->mask, &conds->picture, &mask));
+    NODUS_TRY(nodus_tensor_slice(conds->math, &first, mask, 0, 0, 1));
+    NODUS_TRY(edit_blend(conds->math, first, x));
+    nodus_tensor_release(conds->math, first);
+    nodus_tensor_release(conds->math, mask);
+    return NULL;
+}
+
 static NodusStatus step_flop(Conds *conds, Step *step, double *flop)
 {
     for (;;) {
@@ -521,7 +596,7 @@ static NodusStatus step_flop(Conds *conds, Step *step, double *flop)
         if (!batch) return NULL;
         *flop += plan_flop(step->plan);
         const NetworkShape shape = batch_shape(conds, batch);
-        NODUS_TRY(controls_flop(conds->math, control_of(conds, batch), conds->setup.model, step->sigma, &shape, flop));
+        NODUS_TRY(controls_flop(&conds->controls, conds->math, control_of(conds, batch), conds->setup.model, step->sigma, &shape, flop));
     }
 }
 

@@ -35,6 +35,8 @@ void conds_close(Conds *conds); /* NULL is allowed */
  * others become NULL. Where no entry acts it is 0. The patches are those of the model, or those and more. */
 NodusStatus conds_evaluate(Conds *conds, unsigned lists, const NodusTensor *x, float sigma, const PatchRun *patch, int patches,
                            NodusTensor *prediction[CONDS_LISTS]);
+/* A guided prediction [b, c, h, w] in which what prompt-to-prompt may not change is that of its source; takes *x. */
+NodusStatus conds_blend(const Conds *conds, NodusTensor **x);
 /* Floating-point operations of such an evaluation; its plans are made. Errors that an evaluation would have come now. */
 NodusStatus conds_flop(Conds *conds, unsigned lists, float sigma, const PatchRun *patch, int patches, double *flop);
 #endif

@@ -18,6 +18,7 @@ static NodusStatus entry_add(Conds *conds, int list, const Cond *cond)
         .source = cond,
         .control = cond->control,
         .boxes = cond->boxes,
+        .edit = cond->edit,
         .list = list,
         .start = (float)model_sampling_percent(sampling, cond->start),
         .end = (float)model_sampling_percent(sampling, cond->end),
@@ -62,6 +63,7 @@ static void entry_twin(Conds *conds, const Entry *entry, int list)
     twin->pictures = told->pictures;
     twin->control = told->control;
     twin->boxes = told->boxes;
+    twin->edit = told->edit;
 }
 
 /* Twins have areas too, but by then every list has theirs. */

@@ -5,6 +5,8 @@
 #include "nodes/diffusion/boxes.h"
 #include "nodes/diffusion/conds.h"
 #include "nodes/diffusion/control.h"
+#include "nodes/diffusion/image_prompt.h"
+#include "nodes/diffusion/edit.h"
 
 /* One evaluation. All tensors are on the scratch list. */
 typedef struct Entry {
@@ -12,6 +14,7 @@ typedef struct Entry {
     const Cond *source; /* what the network is told: mostly the same, else that of an entry of the other list */
     const ControlUse *control; /* what guides it by pictures, or NULL */
     const BoxUse *boxes;       /* what GLIGEN places where, or NULL */
+    const EditUse *edit;       /* what it shares with its source, or NULL */
     int list;
     bool boxed, plain;    /* it has an area; its weight is 1 everywhere */
     Box area, box;        /* as it was asked for, and what of it lies on the picture */
@@ -30,6 +33,8 @@ typedef struct Batch {
     NodusTensor *context; /* [count·batch, tokens, d] */
     NodusTensor *label;   /* [count·batch, n] or NULL */
     NodusTensor *boxes;   /* [count·batch, 30, d]: the tokens of boxes, or NULL */
+    NodusTensor **prompts; /* by patch of the model: the keys of pictures that are prompts (image_prompt.h), else NULL; or NULL */
+    EditRun *edit;        /* or NULL */
     int64_t control_tokens;
     NodusTensor *control_context, *control_label; /* what ControlNets are told: mostly the same */
     NodusTensor *beside;  /* [count·batch, n, h, w] or NULL */

@@ -3,6 +3,7 @@
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
 #include "engine/tensor/plan.h"
+#include "nodes/diffusion/control_lora.h"
 #include "nodes/resize.h"
 #include <stdio.h>
 
@@ -47,7 +48,7 @@ bool control_same(const ControlUse *a, const ControlUse *b)
 {
     for (; a && b && a != b; a = a->before, b = b->before)
         if (a->net.weights != b->net.weights || a->picture != b->picture || a->strength != b->strength || a->start != b->start ||
-            a->end != b->end || a->net.average != b->net.average)
+            a->end != b->end || a->net.average != b->net.average || a->net.type != b->net.type)
             return false;
     return a == b;
 }
@@ -58,13 +59,22 @@ static bool acts(const ControlUse *use, const Model *model, float sigma)
     return sigma <= (float)model_sampling_percent(sampling, use->start) && sigma >= (float)model_sampling_percent(sampling, use->end);
 }
 
+/* What the network is for this model. */
+static ControlConfig config_for(const ControlUse *use, const Model *model)
+{
+    ControlConfig config = use->net.config.lora ? control_of_model(&use->net.config, &model->unet) : use->net.config;
+    config.typed = config.types && use->net.type >= 0;
+    return config;
+}
+
 bool controls_places(const ControlUse *chain, const Model *model, float sigma, ControlPlaces *out)
 {
     *out = (ControlPlaces){0, 0, false};
     bool any = false;
     for (const ControlUse *use = chain; use; use = use->before) {
         if (!acts(use, model, sigma)) continue;
-        const ControlPlaces more = control_places(&use->net.config);
+        const ControlConfig config = config_for(use, model);
+        const ControlPlaces more = control_places(&config);
         out->input |= more.input;
         out->output |= more.output;
         out->middle |= more.middle;
@@ -126,21 +136,53 @@ const NodusPatchClass control_patch = {
 
 typedef struct Features {
     const ControlUse *use;
+    Control net; /* for the model of the sampling; it lives as long as Controls */
     int64_t height, width;
     ControlSignals signals; /* of an adapter */
     NodusTensor *hint;      /* of a ControlNet */
 } Features;
 
+/* A network that is a change to a model. */
+typedef struct Whole {
+    const WeightSet *file, *model;
+    WeightSet *weights;
+} Whole;
+
 struct Controls {
     Features *item;
     size_t count, capacity;
+    Whole *whole;
+    size_t wholes, room;
 };
 
 void controls_free(Controls *controls)
 {
     if (!controls) return;
+    for (size_t i = 0; i < controls->wholes; i++) weights_unref(controls->whole[i].weights);
+    memory_free(controls->whole);
     memory_free(controls->item);
     memory_free(controls);
+}
+
+static NodusStatus controls_open(Controls **controls)
+{
+    return *controls || (*controls = memory_alloc(sizeof **controls)) ? NULL : status_memory();
+}
+
+/* The network of a note, for this model. */
+static NodusStatus net_for(Controls *controls, const ControlUse *use, const Model *model, Control *out)
+{
+    *out = use->net;
+    out->config = config_for(use, model);
+    if (!use->net.config.lora) return NULL;
+    for (size_t i = 0; i < controls->wholes; i++) {
+        out->weights = controls->whole[i].weights;
+        if (controls->whole[i].file == use->net.weights && controls->whole[i].model == model->weights) return NULL;
+    }
+    if (!memory_reserve((void **)&controls->whole, &controls->room, controls->wholes, sizeof *controls->whole)) return status_memory();
+    NODUS_TRY(control_lora_weights(use->net.weights, use->net.config.prefix, model, &out->weights));
+    controls->whole[controls->wholes++] = (Whole){use->net.weights, model->weights, out->weights};
+    return NULL;
 }
 
 /* The picture at `height` × `width`, as planes [b, c, h, w]. */
@@ -212,6 +254,7 @@ static NodusStatus plan_of(NodusMath *math, WeightSet *weights, const char *kind
     nodus_hash_u64(hash, (uint64_t)job->shape.height);
     nodus_hash_u64(hash, (uint64_t)job->shape.width);
     nodus_hash_u64(hash, (uint64_t)job->shape.tokens);
+    nodus_hash_u64(hash, job->config->typed);
     return plan_get(math, plan_key_end(hash), weights, build, job, out);
 }
 
@@ -228,7 +271,7 @@ static NodusStatus run_plan(NodusMath *math, WeightSet *weights, const char *kin
 static NodusStatus see_hint(NodusCall *call, Features *features, int64_t batch)
 {
     NodusMath *math = nodus_math(call);
-    const Control *net = &features->use->net;
+    const Control *net = &features->net;
     NodusTensor *picture;
     Bindings bindings = {0};
     NODUS_TRY(planes(call, features->use, features->height * LATENT_PIXELS, features->width * LATENT_PIXELS, batch, &picture));
@@ -243,7 +286,7 @@ static NodusStatus see_hint(NodusCall *call, Features *features, int64_t batch)
 static NodusStatus see_adapter(NodusCall *call, Features *features, int64_t batch)
 {
     NodusMath *math = nodus_math(call);
-    const Control *net = &features->use->net;
+    const Control *net = &features->net;
     const int cell = net->config.cell;
     const int64_t height = (features->height * LATENT_PIXELS + cell - 1) / cell, width = (features->width * LATENT_PIXELS + cell - 1) / cell;
     NodusTensor *picture;
@@ -262,9 +305,10 @@ static NodusStatus see_adapter(NodusCall *call, Features *features, int64_t batc
     return run_plan(math, net->weights, "adapter", &job, build_adapter, &bindings);
 }
 
-static NodusStatus features_of(Controls *controls, NodusCall *call, const ControlUse *use, int64_t height, int64_t width, int64_t batch,
+static NodusStatus features_of(Controls *controls, NodusCall *call, const ControlUse *use, const ControlQuestion *question,
                                const Features **out)
 {
+    const int64_t height = nodus_tensor_dim(question->x, 2), width = nodus_tensor_dim(question->x, 3), batch = question->batch;
     for (size_t i = 0; i < controls->count; i++) {
         *out = &controls->item[i];
         if ((*out)->use == use && (*out)->height == height && (*out)->width == width) return NULL;
@@ -272,6 +316,7 @@ static NodusStatus features_of(Controls *controls, NodusCall *call, const Contro
     if (!memory_reserve((void **)&controls->item, &controls->capacity, controls->count, sizeof *controls->item)) return status_memory();
     Features *features = &controls->item[controls->count];
     *features = (Features){.use = use, .height = height, .width = width};
+    NODUS_TRY(net_for(controls, use, question->model, &features->net));
     NODUS_TRY(use->net.config.kind == CONTROL_NET ? see_hint(call, features, batch) : see_adapter(call, features, batch));
     controls->count++;
     *out = features;
@@ -283,6 +328,11 @@ static NodusStatus features_of(Controls *controls, NodusCall *call, const Contro
 static NodusStatus check(NodusCall *call, const ControlUse *use, const ControlQuestion *question)
 {
     const UnetConfig *net = &use->net.config.unet, *model = &question->model->unet;
+    const int type = use->net.type;
+    if (use->net.config.types && type >= use->net.config.types)
+        return nodus_input_error(call, "model", "the union ControlNet knows only the first %d kinds of pictures of SetUnionControlNetType, "
+                                 "and it was told the %d.", use->net.config.types, type + 1);
+    if (use->net.config.lora) return NULL; /* control_lora_weights compares */
     if (use->net.config.kind != CONTROL_NET) return NULL;
     if (net->input_blocks == model->input_blocks && net->model_channels == model->model_channels &&
         net->context_width == nodus_tensor_dim(question->context, 2) && net->in_channels == nodus_tensor_dim(question->x, 1) &&
@@ -303,10 +353,31 @@ static NodusStatus spread(NodusMath *math, const NodusTensor *x, const ControlQu
     return NULL;
 }
 
-static NodusStatus ask_net(NodusMath *math, const ControlUse *use, const Features *features, const ControlQuestion *question,
-                           ControlSignals *out)
+/* A union hears of what kind the picture is. */
+static NodusStatus bind_kind(NodusMath *math, const Control *net, Bindings *bindings)
 {
-    const Control *net = &use->net;
+    const int64_t types = net->config.types;
+    NodusTensor *kinds, *kind;
+    float *one = memory_array((size_t)types, sizeof *one);
+    int32_t *id = memory_alloc(sizeof *id);
+    if (one && net->config.typed) one[net->type] = 1;
+    if (id) *id = net->type;
+    NodusStatus status = one && id ? nodus_tensor_from_f32(math, &kinds, 1, &types, one) : status_memory();
+    memory_free(one);
+    if (!status) status = tensor_borrow(NODUS_I32, 2, (const int64_t[]){1, 1}, id, memory_free, id, &kind);
+    if (status) {
+        memory_free(id);
+        return status;
+    }
+    NODUS_TRY(math_keep(math, kind));
+    bindings_input(bindings, "kinds", kinds);
+    if (net->config.typed) bindings_input(bindings, "kind", kind);
+    return NULL;
+}
+
+static NodusStatus ask_net(NodusMath *math, const Features *features, const ControlQuestion *question, ControlSignals *out)
+{
+    const Control *net = &features->net;
     const int64_t items = question->members * question->batch;
     NodusTensor *hint;
     Bindings bindings = {0};
@@ -316,6 +387,7 @@ static NodusStatus ask_net(NodusMath *math, const ControlUse *use, const Feature
     bindings_input(&bindings, "context", question->context);
     if (question->label) bindings_input(&bindings, "y", question->label);
     bindings_input(&bindings, "hint", hint);
+    if (net->config.types) NODUS_TRY(bind_kind(math, net, &bindings));
     const ControlPlaces places = control_places(&net->config);
     for (int i = OUTPUT; i < CONTROL_SIGNALS; i++) {
         if (i != MIDDLE && !(places.output >> (i - OUTPUT) & 1)) continue;
@@ -363,9 +435,9 @@ static NodusStatus ask_one(Controls *controls, NodusCall *call, const ControlUse
     const Features *features = NULL;
     const ControlSignals before = *out;
     NODUS_TRY(check(call, use, question));
-    NODUS_TRY(features_of(controls, call, use, nodus_tensor_dim(question->x, 2), nodus_tensor_dim(question->x, 3), question->batch, &features));
+    NODUS_TRY(features_of(controls, call, use, question, &features));
     *out = (ControlSignals){.at = {NULL}};
-    NODUS_TRY(use->net.config.kind == CONTROL_NET ? ask_net(math, use, features, question, out) : ask_adapter(math, features, question, out));
+    NODUS_TRY(use->net.config.kind == CONTROL_NET ? ask_net(math, features, question, out) : ask_adapter(math, features, question, out));
     for (int i = 0; i < CONTROL_SIGNALS; i++) {
         if (out->at[i]) NODUS_TRY(weigh(math, use, before.at[i], &out->at[i]));
         else out->at[i] = before.at[i];
@@ -384,7 +456,7 @@ static NodusStatus ask_chain(Controls *controls, NodusCall *call, const ControlU
 NodusStatus controls_ask(Controls **controls, NodusCall *call, const ControlUse *chain, const ControlQuestion *question, ControlSignals *out)
 {
     *out = (ControlSignals){.at = {NULL}};
-    if (!*controls && !(*controls = memory_alloc(sizeof **controls))) return status_memory();
+    NODUS_TRY(controls_open(controls));
     return ask_chain(*controls, call, chain, question, out);
 }
 
@@ -393,13 +465,17 @@ void controls_release(NodusMath *math, ControlSignals *signals)
     for (int i = 0; i < CONTROL_SIGNALS; i++) nodus_tensor_release(math, signals->at[i]);
 }
 
-NodusStatus controls_flop(NodusMath *math, const ControlUse *chain, const Model *model, float sigma, const NetworkShape *shape, double *flop)
+NodusStatus controls_flop(Controls **controls, NodusMath *math, const ControlUse *chain, const Model *model, float sigma,
+                          const NetworkShape *shape, double *flop)
 {
+    NODUS_TRY(controls_open(controls));
     for (const ControlUse *use = chain; use; use = use->before) {
         Plan *plan;
         if (use->net.config.kind != CONTROL_NET || !acts(use, model, sigma)) continue;
-        Job job = {&use->net.config, {shape->items, shape->height, shape->width, shape->tokens}};
-        NODUS_TRY(plan_of(math, use->net.weights, "control", &job, build_net, &plan));
+        Control net;
+        NODUS_TRY(net_for(*controls, use, model, &net));
+        Job job = {&net.config, {shape->items, shape->height, shape->width, shape->tokens}};
+        NODUS_TRY(plan_of(math, net.weights, "control", &job, build_net, &plan));
         *flop += plan_flop(plan);
         plan_unref(plan);
     }

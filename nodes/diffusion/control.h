@@ -15,6 +15,7 @@ typedef struct Control {
     WeightSet *weights;
     ControlConfig config;
     bool average; /* "shuffle": only the mean over the picture counts */
+    int type;     /* of a union: the kind of the picture; −1: not told */
     char *origin;
 } Control;
 extern const NodusType type_control_net;
@@ -52,7 +53,7 @@ typedef struct ControlSignals {
 } ControlSignals;
 extern const NodusPatchClass control_patch;
 
-/* What one sampling keeps: features of pictures, made once a size. */
+/* What one sampling keeps: features of pictures, made once a size, and networks that are changes to its model. */
 typedef struct Controls Controls;
 void controls_free(Controls *controls); /* NULL is allowed */
 /* The places of those of a chain that act at sigma; false: none does. */
@@ -61,5 +62,6 @@ bool controls_places(const ControlUse *chain, const Model *model, float sigma, C
 NodusStatus controls_ask(Controls **controls, NodusCall *call, const ControlUse *chain, const ControlQuestion *question, ControlSignals *out);
 void controls_release(NodusMath *math, ControlSignals *signals);
 /* Floating-point operations of asking. */
-NodusStatus controls_flop(NodusMath *math, const ControlUse *chain, const Model *model, float sigma, const NetworkShape *shape, double *flop);
+NodusStatus controls_flop(Controls **controls, NodusMath *math, const ControlUse *chain, const Model *model, float sigma,
+                          const NetworkShape *shape, double *flop);
 #endif

@@ -64,8 +64,8 @@ static NodusStatus guide_fit(Guide *guide, const NodusTensor *x)
     return guide_conds(guide);
 }
 
-/* The guided prediction from x; `uncond`, if it is wanted, is the negative one. */
-static NodusStatus guide_predict(Guide *guide, const NodusTensor *x, float sigma, NodusTensor **denoised, NodusTensor **uncond)
+/* The guided prediction from x, before what an edit may not change is put back. */
+static NodusStatus guide_answer(Guide *guide, const NodusTensor *x, float sigma, NodusTensor **denoised, NodusTensor **uncond)
 {
     NODUS_TRY(guide_fit(guide, x));
     Guidance step = {
@@ -88,6 +88,14 @@ static NodusStatus guide_predict(Guide *guide, const NodusTensor *x, float sigma
     }
     *denoised = answer.out;
     return NULL;
+}
+
+/* The guided prediction from x; `uncond`, if it is wanted, is the negative one. */
+static NodusStatus guide_predict(Guide *guide, const NodusTensor *x, float sigma, NodusTensor **denoised, NodusTensor **uncond)
+{
+    NODUS_TRY(guide_answer(guide, x, sigma, denoised, uncond));
+    NODUS_TRY(conds_blend(guide->conds, denoised));
+    return uncond && *uncond ? conds_blend(guide->conds, uncond) : NULL;
 }
 
 /* ---- What the sampler calls ---------------------------------------------------------------------------------------- */
@@ -119,6 +127,13 @@ static NodusStatus guide_mask(const Guide *guide, float sigma, Inpaint *step, bo
     return *own ? nodus_tensor_affine(guide->math, &step->keep, step->mask, -1, 1) : NULL;
 }
 
+/* New noise for what is kept, behind all that was drawn before. */
+static NodusStatus guide_renew(Guide *guide)
+{
+    nodus_tensor_release(guide->math, guide->inpaint.noise);
+    return noise_draw(&guide->noise, guide->math, guide->request->latent->samples, NULL, &guide->inpaint.noise);
+}
+
 static NodusStatus guide_denoise(void *context, const NodusTensor *x, float sigma, NodusTensor **denoised, NodusTensor **uncond)
 {
     Guide *guide = context;
@@ -126,6 +141,7 @@ static NodusStatus guide_denoise(void *context, const NodusTensor *x, float sigm
     Inpaint step;
     bool own;
     if (!guide->inpaint.mask) return guide_predict(guide, x, sigma, denoised, uncond);
+    if (guide->request->new_known_noise) NODUS_TRY(guide_renew(guide));
     NODUS_TRY(guide_mask(guide, sigma, &step, &own));
     NODUS_TRY(inpaint_before(&step, guide->math, &guide->model->sampling, x, sigma, &seen));
     NODUS_TRY(guide_predict(guide, seen, sigma, denoised, uncond));
@@ -226,7 +242,7 @@ static NodusStatus guide_expect(const Guide *guide)
         NODUS_TRY(conds_flop(guide->conds, wanted_lists(guide), request->sigmas[i], guide->patch, guide->patches, &step));
         flop += twice ? 2 * step : step;
     }
-    return nodus_expect(guide->call, "unet f32", flop);
+    return nodus_expect(guide->call, "unet f32", request->repeats > 0 ? flop * request->repeats : flop);
 }
 
 /* The mask that came with the latent. DDIM alone noises the known region with other noise than the start. */

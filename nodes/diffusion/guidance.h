@@ -13,6 +13,8 @@ typedef struct SampleRequest {
     int sigma_count;
     uint64_t seed;
     bool add_noise;
+    double repeats; /* how often the sampler takes each step on average, for the ETA; 0: once */
+    bool new_known_noise; /* what an inpainting keeps is noised anew whenever the network is asked; else always with the same noise */
 } SampleRequest;
 /* `call` for progress, ETA and cancel. `out`: unscaled latent samples on the scratch list; `denoised` (may be NULL): the same of
  * the last prediction. */

@@ -1,5 +1,6 @@
-/* inpaint.c: see inpaint.h. The known region follows the noise level of the step with the same noise each time, so that the
- * network always sees a whole picture; after the last step it is the latent itself. */
+/* inpaint.c: see inpaint.h. The known region follows the noise level of the step, with the same noise each time (RePaint and
+ * blended latents: with noise that the driver draws anew), so that the network always sees a whole picture; after the last step it
+ * is the latent itself. */
 #include "nodes/diffusion/inpaint.h"
 
 NodusStatus inpaint_open(Inpaint *inpaint, NodusMath *math, const NodusTensor *mask, NodusTensor *latent, NodusTensor *noise)

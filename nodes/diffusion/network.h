@@ -23,6 +23,7 @@ struct NodusAnswer {
     float sigma;
     bool guided;
     int key, members;     /* which conditionings are asked about together, and how many */
+    bool leads;           /* the last of them is the first entry of the positive list */
     const NodusTensor *x; /* what the network sees: scaled; guided: the latent */
     NodusTensor *out;
 };

@@ -14,7 +14,7 @@ enum { HEAD_WIDTH = 64, MAX_LAYERS = 128 };
 static const float EPS = 1e-5f;
 
 /* The projection stands beside the tower: "P text_model.encoder…" and "P text_projection.weight". */
-static void clip_text_find_projection(const WeightSet *weights, ClipTextConfig *out)
+void clip_text_find_projection(const WeightSet *weights, ClipTextConfig *out)
 {
     static const char inner[] = "text_model.";
     size_t length = strlen(out->prefix), tail = sizeof inner - 1;

@@ -14,6 +14,8 @@ typedef struct ClipTextConfig {
 } ClipTextConfig;
 /* Reads all sizes from the weights' shapes. `prefix` as it stands in the file, with its closing dot. */
 NodusStatus clip_text_config(const WeightSet *weights, const char *prefix, ClipKind kind, ClipTextConfig *out);
+/* Of any tower, also CLIP-L, whose own is left out by clip_text_config: sets `projection`, to "" if there is none. */
+void clip_text_find_projection(const WeightSet *weights, ClipTextConfig *out);
 /* What a prompt's chunks end with: CLIP-L repeats the end token, OpenCLIP has zeros. */
 int clip_text_pad(const ClipTextConfig *config);
 

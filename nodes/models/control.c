@@ -1,10 +1,14 @@
 /* control.c: see control.h. */
 #include "nodes/models/control.h"
+#include "nodes/models/clip_layer.h"
 #include "nodes/models/keys.h"
 #include <stdio.h>
 #include <string.h>
 
-enum { HINT_LAYERS = 8, STAGES = 4, STAGE_BLOCKS = 2, CELL = 8, WIDE_CELL = 16 };
+enum { HINT_LAYERS = 8, STAGES = 4, STAGE_BLOCKS = 2, CELL = 8, WIDE_CELL = 16, MOST_LAYERS = 64, UNION_HEADS = 8, TYPE_WAVES = 256 };
+static const float EPS = 1e-5f, MAX_PERIOD = 10000;
+/* Where the layers of a union are: a style adapter's are named alike, so layout_openclip.c takes them for such. */
+static const char union_layers[] = "style_model.encoder.layers.";
 
 /* ---- What a file holds ------------------------------------------------------------------------------------------------ */
 
@@ -13,20 +17,32 @@ static NodusStatus config_net(const WeightSet *weights, ControlConfig *out)
     out->kind = CONTROL_NET;
     out->cell = CELL;
     NODUS_TRY(keys_size(weights, out->prefix, "input_hint_block.0.weight", 4, 1, &out->hint_channels));
-    NODUS_TRY(unet_config_encoder(weights, out->prefix, &out->unet));
-    return NULL;
+    if (keys_get(weights, out->prefix, "task_embedding")) NODUS_TRY(keys_size(weights, out->prefix, "task_embedding", 2, 0, &out->types));
+    out->lora = keys_get(weights, out->prefix, "lora_controlnet") != NULL;
+    return out->lora ? NULL : unet_config_encoder(weights, out->prefix, &out->unet);
+}
+
+ControlConfig control_of_model(const ControlConfig *config, const UnetConfig *model)
+{
+    ControlConfig whole = *config;
+    whole.unet = *model;
+    whole.lora = false;
+    snprintf(whole.prefix, sizeof whole.prefix, "%s", model->prefix);
+    return whole;
 }
 
 static NodusStatus config_adapter(const WeightSet *weights, ControlConfig *out)
 {
     int channels;
     out->kind = CONTROL_ADAPTER;
-    NODUS_TRY(keys_size(weights, out->prefix, "conv_in.weight", 4, 1, &channels));
+    out->light = keys_get(weights, out->prefix, "body.0.body.0.block1.weight") != NULL;
+    NODUS_TRY(keys_size(weights, out->prefix, out->light ? "body.0.in_conv.weight" : "conv_in.weight", 4, 1, &channels));
     out->wide = channels == 3 * WIDE_CELL * WIDE_CELL || channels == WIDE_CELL * WIDE_CELL;
     out->cell = out->wide ? WIDE_CELL : CELL;
     out->hint_channels = channels / (out->cell * out->cell);
     if ((out->hint_channels == 3 || out->hint_channels == 1) && channels % (out->cell * out->cell) == 0) return NULL;
-    return nodus_error(NODUS_ERROR_FILE, "\"%sconv_in\" has %d input channels: a T2I-Adapter has 192, 64, 768 or 256", out->prefix, channels);
+    return nodus_error(NODUS_ERROR_FILE, "\"%s%s\" has %d input channels: a T2I-Adapter has 192, 64, 768 or 256", out->prefix,
+                       out->light ? "body.0.in_conv" : "conv_in", channels);
 }
 
 static bool found(const WeightSet *weights, const char *prefix, const char *key, ControlConfig *out)
@@ -42,7 +58,8 @@ NodusStatus control_config(const WeightSet *weights, ControlConfig *out)
     *out = (ControlConfig){0};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
         if (found(weights, prefixes[i], "zero_convs.0.0.weight", out)) return config_net(weights, out);
-        if (found(weights, prefixes[i], "body.0.block1.weight", out)) return config_adapter(weights, out);
+        if (found(weights, prefixes[i], "body.0.block1.weight", out) || found(weights, prefixes[i], "body.0.body.0.block1.weight", out))
+            return config_adapter(weights, out);
     }
     return nodus_error(NODUS_ERROR_FILE, "this is no ControlNet or T2I-Adapter that we know: it has neither \"zero_convs.0.0.weight\" nor "
                                          "\"body.0.block1.weight\"");
@@ -88,15 +105,52 @@ void control_build_hint(OpGraph *g, const ControlConfig *config, int64_t batch, 
     graph_pop(g);
 }
 
+/* The kind of the picture, as time is told: waves, through two layers.  [1, channels] */
+static OpRef union_embedding(OpGraph *g, const ControlConfig *config)
+{
+    const OpRef kinds = op_input(g, "kinds", DTYPE_F32, 1, (const int64_t[]){config->types});
+    const int64_t row[] = {1, (int64_t)config->types * TYPE_WAVES};
+    const OpRef waves = op_reshape(g, op_sinusoid(g, kinds, TYPE_WAVES, MAX_PERIOD), 2, row);
+    return op_linear(g, op_silu(g, op_linear(g, waves, "control_add_embedding.linear_1")), "control_add_embedding.linear_2");
+}
+
+/* The mean over the picture, as a token: [n, c, h, w] → [n, 1, c]. */
+static OpRef union_token(OpGraph *g, OpRef x)
+{
+    return op_reshape(g, op_resize(g, x, 1, 1, RESIZE_AREA), 3, (const int64_t[]){graph_dim(g, x, 0), 1, graph_dim(g, x, 1)});
+}
+
+/* What a union makes of the hint when it is told the kind: a token of the hint and one of the latent listen to each other, and what the
+ * first has heard is added to each place.                       after "ControlNet++: all-in-one ControlNet", xinsir6, 2024 */
+static OpRef union_hint(OpGraph *g, const void *self, OpRef h, OpRef hint)
+{
+    const ControlConfig *config = self;
+    const int64_t batch = graph_dim(g, hint, 0), width = graph_dim(g, hint, 1);
+    const ClipLayer layer = {.width = (int)width, .heads = UNION_HEADS, .quick_gelu = true, .epsilon = EPS};
+    if (!config->typed) return hint;
+    const OpRef task = op_embed(g, op_input(g, "kind", DTYPE_I32, 2, (const int64_t[]){1, 1}), "task_embedding");
+    OpRef x = op_concat(g, op_add(g, union_token(g, hint), task), union_token(g, h), 1);
+    for (int i = 0; i < MOST_LAYERS; i++) {
+        graph_push(g, "%s%d", union_layers, i);
+        const bool there = graph_has(g, "layer_norm1.weight");
+        if (there) x = clip_layer(g, &layer, x);
+        graph_pop(g);
+        if (!there) break;
+    }
+    x = op_linear(g, op_slice(g, x, 1, 0, 1), "spatial_ch_projs");
+    return op_add_channels(g, hint, op_reshape(g, x, 2, (const int64_t[]){batch, width}));
+}
+
 void control_build(OpGraph *g, const ControlConfig *config, const UnetShape *shape)
 {
     const UnetConfig *unet = &config->unet;
     OpRef skip[UNET_MAX_BLOCKS], middle;
     char name[48];
     graph_push(g, "%s", config->prefix);
-    const OpRef hint =
-        op_input(g, "hint", DTYPE_F32, 4, (const int64_t[]){shape->batch, unet->model_channels, shape->height, shape->width});
-    unet_build_encoder(g, unet, shape, hint, skip, &middle);
+    const int64_t dim[] = {shape->batch, unet->model_channels, shape->height, shape->width};
+    UnetHint hint = {.emb = OP_NONE, .hint = op_input(g, "hint", DTYPE_F32, 4, dim)};
+    if (config->types) hint = (UnetHint){union_embedding(g, config), hint.hint, union_hint, config};
+    unet_build_encoder(g, unet, shape, &hint, skip, &middle);
     for (int i = 0; i < unet->input_blocks; i++) {
         snprintf(name, sizeof name, "zero_convs.%d.0", i);
         const OpRef out = op_conv2d(g, skip[i], name, CONV_1X1);
@@ -130,6 +184,23 @@ static OpRef adapter_half(OpGraph *g, OpRef x)
     return op_resize(g, x, graph_dim(g, x, 2) / 2, graph_dim(g, x, 3) / 2, RESIZE_AREA);
 }
 
+/* A light one has few channels within a stage. */
+static OpRef adapter_light_stage(OpGraph *g, OpRef x, int stage)
+{
+    graph_push(g, "body.%d", stage);
+    x = op_conv2d(g, stage ? adapter_half(g, x) : x, "in_conv", CONV_1X1);
+    for (int i = 0; i < MOST_LAYERS; i++) {
+        graph_push(g, "body.%d", i);
+        const bool there = graph_has(g, "block1.weight");
+        if (there) x = op_add(g, op_conv2d(g, op_leaky_relu(g, op_conv2d(g, x, "block1", CONV_3X3), 0), "block2", CONV_3X3), x);
+        graph_pop(g);
+        if (!there) break;
+    }
+    x = op_conv2d(g, x, "out_conv", CONV_1X1);
+    graph_pop(g);
+    return x;
+}
+
 static OpRef adapter_block(OpGraph *g, OpRef x, bool halves)
 {
     if (halves) x = adapter_half(g, x);
@@ -138,18 +209,25 @@ static OpRef adapter_block(OpGraph *g, OpRef x, bool halves)
     return op_add(g, h, graph_has(g, "skep.weight") ? adapter_conv(g, x, "skep") : x);
 }
 
+static OpRef adapter_stage(OpGraph *g, OpRef x, int stage, bool wide)
+{
+    for (int i = 0; i < STAGE_BLOCKS; i++) {
+        graph_push(g, "body.%d", stage * STAGE_BLOCKS + i);
+        x = adapter_block(g, x, !i && (wide ? stage == 2 : stage > 0));
+        graph_pop(g);
+    }
+    return x;
+}
+
 void control_build_adapter(OpGraph *g, const ControlConfig *config, int64_t batch, int64_t height, int64_t width)
 {
     const int64_t dim[] = {batch, (int64_t)config->hint_channels * config->cell * config->cell, height, width};
     char name[32];
     graph_push(g, "%s", config->prefix);
-    OpRef h = op_conv2d(g, op_input(g, "picture", DTYPE_F32, 4, dim), "conv_in", CONV_3X3);
+    OpRef h = op_input(g, "picture", DTYPE_F32, 4, dim);
+    if (!config->light) h = op_conv2d(g, h, "conv_in", CONV_3X3);
     for (int stage = 0; stage < STAGES; stage++) {
-        for (int i = 0; i < STAGE_BLOCKS; i++) {
-            graph_push(g, "body.%d", stage * STAGE_BLOCKS + i);
-            h = adapter_block(g, h, !i && (config->wide ? stage == 2 : stage > 0));
-            graph_pop(g);
-        }
+        h = config->light ? adapter_light_stage(g, h, stage) : adapter_stage(g, h, stage, config->wide);
         if (adapter_place(config, stage) < 0) snprintf(name, sizeof name, "middle");
         else snprintf(name, sizeof name, "input.%d", adapter_place(config, stage));
         op_output(g, name, h);

@@ -24,6 +24,7 @@ static const struct {
     {"adapter.body.", "a T2I adapter", "controlnet"},
     {"body.0.block1.weight", "a T2I adapter", "controlnet"},
     {"position_net.", "a GLIGEN model", "gligen"},
+    {".to_k_ip.weight", "an IP-Adapter", "ipadapter"},
     {"style_embedding", "a style model", "style_models"},
     {"emb_params", "a textual inversion", "embeddings"},
     {"string_to_param", "a textual inversion", "embeddings"},

@@ -83,7 +83,7 @@ static NodusStatus add_weight(const Layout *layout, WeightSet *into, int index)
     const Weight *weight = weights_at(layout->file, index);
     LayoutChange change = {.name = ""};
     const bool known = (layout->towers && layout_openclip(layout, weight->name, &change)) ||
-                       ((layout->unet || layout->vae) && layout_diffusers(layout, weight->name, &change));
+                       ((layout->unet || layout->vae || layout->adapter) && layout_diffusers(layout, weight->name, &change));
     if (!known) return weights_add_like(into, weight->name, 0, NULL, layout->file, index);
     if (change.thirds[0][0] && weight->rank && weight->dim[0] % THIRDS == 0) return add_thirds(into, weight, &change);
     if (change.transpose && weight->rank == 2 && weight->bytes)
@@ -126,7 +126,7 @@ NodusStatus layout_apply(WeightSet *file, WeightSet **out)
     WeightSet *set;
     layout_find_diffusers(&layout);
     layout_find_openclip(&layout);
-    if (!layout.unet && !layout.vae && !layout.towers) {
+    if (!layout.unet && !layout.vae && !layout.adapter && !layout.towers) {
         *out = weights_ref(file);
         return NULL;
     }

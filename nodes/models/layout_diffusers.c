@@ -2,13 +2,13 @@
  *
  * One idea: diffusers counts levels and what is in them; ldm counts a UNet's blocks straight through, and a decoder's levels from
  * the picture's side. Both libraries cut the networks at the same places, so a weight only moves. A UNet is a file of its own and
- * gets no prefix; a VAE's may be there. */
+ * gets no prefix; a VAE's may be there. A ControlNet is half a UNet with layers of its own; a T2I-Adapter's blocks are counted alike. */
 #include "nodes/models/keys.h"
 #include "nodes/models/layout_inside.h"
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_LEVELS = 8, MOST_BLOCKS = 64 };
+enum { MOST_LEVELS = 8, MOST_BLOCKS = 64, ADAPTER_BLOCKS = 2 };
 
 static const LayoutRow unet_outer[] = {
     {"time_embedding.linear_1.", "time_embed.0."},
@@ -20,6 +20,9 @@ static const LayoutRow unet_outer[] = {
     {"class_embedding.linear_1.", "label_emb.0.0."},
     {"class_embedding.linear_2.", "label_emb.0.2."},
     {"conv_out.", "out.2."},
+    {"controlnet_cond_embedding.conv_in.", "input_hint_block.0."},
+    {"controlnet_cond_embedding.conv_out.", "input_hint_block.14."},
+    {"controlnet_mid_block.", "middle_block_out.0."},
     {NULL, NULL},
 };
 static const LayoutRow unet_resnet[] = {
@@ -41,6 +44,8 @@ void layout_find_diffusers(Layout *layout)
 {
     const WeightSet *file = layout->file;
     layout->unet = weights_get(file, "conv_in.weight") && weights_get(file, "down_blocks.0.resnets.0.conv1.weight");
+    layout->adapter = keys_any_piece(file, "body.0.resnets.0.block1.");
+    layout->light = layout->adapter && !keys_any_piece(file, "conv_in.");
     layout->vae =
         keys_any_piece(file, "decoder.up_blocks.0.resnets.0.") || keys_any_piece(file, "encoder.down_blocks.0.resnets.0.");
     for (int i = 0; i < MOST_LEVELS; i++) {
@@ -107,6 +112,17 @@ static bool unet_middle(const char *part, LayoutChange *out)
     return row && snprintf(out->name, LAYOUT_NAME, "middle_block.%d.%s%s", number ? 2 : 0, row->ours, rest) < LAYOUT_NAME;
 }
 
+/* What a ControlNet has that is counted and that no UNet has. */
+static bool control_change(const char *name, LayoutChange *out)
+{
+    int number, used = 0;
+    if (sscanf(name, "controlnet_cond_embedding.blocks.%1d.%n", &number, &used) == 1 && used && number >= 0)
+        return snprintf(out->name, LAYOUT_NAME, "input_hint_block.%d.%s", 2 + 2 * number, name + used) < LAYOUT_NAME;
+    if (sscanf(name, "controlnet_down_blocks.%2d.%n", &number, &used) == 1 && used && number >= 0)
+        return snprintf(out->name, LAYOUT_NAME, "zero_convs.%d.0.%s", number, name + used) < LAYOUT_NAME;
+    return false;
+}
+
 static bool unet_change(const Layout *layout, const char *name, LayoutChange *out)
 {
     const char *rest;
@@ -117,7 +133,23 @@ static bool unet_change(const Layout *layout, const char *name, LayoutChange *ou
         return unet_down(layout, level, name + used, out);
     if (sscanf(name, "up_blocks.%1d.%n", &level, &used) == 1 && used && level < MOST_LEVELS)
         return unet_up(layout, level, name + used, out);
-    return !strncmp(name, "mid_block.", 10) && unet_middle(name + 10, out);
+    return (!strncmp(name, "mid_block.", 10) && unet_middle(name + 10, out)) || control_change(name, out);
+}
+
+/* ---- T2I-Adapter --------------------------------------------------------------------------------------------------------- */
+
+/* "body.1.resnets.0.block1.weight" → "body.2.block1.weight", of a light one "body.1.body.0.block1.weight". */
+static bool adapter_change(const Layout *layout, const char *name, LayoutChange *out)
+{
+    const char *body = strstr(name, "body.");
+    int stage, number, used = 0, more = 0;
+    if (!body || (body != name && body[-1] != '.') || sscanf(body, "body.%1d.%n", &stage, &used) != 1 || !used || stage < 0) return false;
+    const int head = (int)(body - name);
+    const char *part = body + used;
+    if (sscanf(part, "resnets.%1d.%n", &number, &more) != 1 || !more || number < 0) number = more = 0;
+    if (!layout->light)
+        return snprintf(out->name, LAYOUT_NAME, "%.*sbody.%d.%s", head, name, ADAPTER_BLOCKS * stage + number, part + more) < LAYOUT_NAME;
+    return more && snprintf(out->name, LAYOUT_NAME, "%.*sbody.%d.body.%d.%s", head, name, stage, number, part + more) < LAYOUT_NAME;
 }
 
 /* ---- VAE --------------------------------------------------------------------------------------------------------------- */
@@ -183,5 +215,6 @@ static bool vae_change(const Layout *layout, const char *name, LayoutChange *out
 bool layout_diffusers(const Layout *layout, const char *name, LayoutChange *out)
 {
     if (strlen(name) >= LAYOUT_NAME) return false;
-    return (layout->unet && unet_change(layout, name, out)) || (layout->vae && vae_change(layout, name, out));
+    return (layout->unet && unet_change(layout, name, out)) || (layout->vae && vae_change(layout, name, out)) ||
+           (layout->adapter && adapter_change(layout, name, out));
 }

@@ -26,6 +26,7 @@ typedef struct LayoutChange {
 typedef struct Layout {
     const WeightSet *file;
     bool unet, vae;
+    bool adapter, light; /* a T2I-Adapter; a light one */
     unsigned towers; /* LAYOUT_TEXT, … */
     int up_levels;        /* of the VAE's decoder */
     int block_count;      /* of residual blocks of a level on the way down */

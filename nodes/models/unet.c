@@ -279,20 +279,27 @@ static OpRef unet_output_block(OpGraph *g, Unet *u, OpRef h, OpRef skip, OpRef n
     return h;
 }
 
-/* Down to the middle. `hint` (OP_NONE: none) is added behind the first convolution. */
-static OpRef unet_encode(OpGraph *g, Unet *u, const UnetShape *shape, OpRef hint, OpRef skip[UNET_MAX_BLOCKS])
+/* h with the hint. */
+static OpRef unet_with_hint(OpGraph *g, const UnetHint *hint, OpRef h)
+{
+    return op_add(g, h, hint->mix ? hint->mix(g, hint->self, h, hint->hint) : hint->hint);
+}
+
+/* Down to the middle. `hint`: or NULL. */
+static OpRef unet_encode(OpGraph *g, Unet *u, const UnetShape *shape, const UnetHint *hint, OpRef skip[UNET_MAX_BLOCKS])
 {
     const UnetConfig *config = u->config;
     OpRef h = op_input(g, "x", DTYPE_F32, 4, (const int64_t[]){shape->batch, config->in_channels, shape->height, shape->width});
     u->shape = u->input = h;
     u->context = op_input(g, "context", DTYPE_F32, 3, (const int64_t[]){shape->batch, shape->tokens, config->context_width});
     u->emb = unet_embedding(g, u, shape->batch);
+    if (hint && !op_is_none(hint->emb)) u->emb = op_add(g, u->emb, hint->emb);
     Site site = unet_site(g, u, SITE_EMB, h);
     graph_visit(g, &site);
     u->emb = site.emb;
     for (u->block = 0; u->block < config->input_blocks; u->block++) {
         h = unet_input_block(g, u, h);
-        if (!u->block && !op_is_none(hint)) h = op_add(g, h, hint);
+        if (!u->block && hint) h = unet_with_hint(g, hint, h);
         skip[u->block] = h;
         h = unet_visit(g, u, SITE_INPUT_BLOCK_AFTER_SKIP, h);
     }
@@ -304,7 +311,7 @@ void unet_build(OpGraph *g, const UnetConfig *config, int64_t batch, int64_t hei
     OpRef skip[UNET_MAX_BLOCKS];
     Unet u = {.config = config, .emb = OP_NONE, .stage = SITE_STAGE_INPUT};
     graph_push(g, "%s", config->prefix);
-    OpRef h = unet_encode(g, &u, &(UnetShape){batch, height, width, tokens}, OP_NONE, skip);
+    OpRef h = unet_encode(g, &u, &(UnetShape){batch, height, width, tokens}, NULL, skip);
     u.stage = SITE_STAGE_OUTPUT;
     for (u.block = 0; u.block < config->output_blocks; u.block++) {
         const int last = config->input_blocks - 1 - u.block;
@@ -315,7 +322,8 @@ void unet_build(OpGraph *g, const UnetConfig *config, int64_t batch, int64_t hei
     graph_pop(g);
 }
 
-void unet_build_encoder(OpGraph *g, const UnetConfig *config, const UnetShape *shape, OpRef hint, OpRef skip[UNET_MAX_BLOCKS], OpRef *middle)
+void unet_build_encoder(OpGraph *g, const UnetConfig *config, const UnetShape *shape, const UnetHint *hint, OpRef skip[UNET_MAX_BLOCKS],
+                        OpRef *middle)
 {
     Unet u = {.config = config, .emb = OP_NONE, .stage = SITE_STAGE_INPUT};
     *middle = unet_encode(g, &u, shape, hint, skip);

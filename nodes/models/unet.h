@@ -21,7 +21,14 @@ void unet_build(OpGraph *graph, const UnetConfig *config, int64_t batch, int64_t
 /* The encoder half alone, as ControlNets have it; without `config->prefix` in the scope. */
 typedef struct UnetShape { int64_t batch, height, width, tokens; } UnetShape;
 NodusStatus unet_config_encoder(const WeightSet *weights, const char *prefix, UnetConfig *out); /* no output blocks, out_channels 0 */
-/* The same inputs; skip[i]: what input block i gives; `hint` is added to the first. */
-void unet_build_encoder(OpGraph *graph, const UnetConfig *config, const UnetShape *shape, OpRef hint, OpRef skip[UNET_MAX_BLOCKS],
+/* What is added on the way: `emb` (or OP_NONE) to what is made of the time; to what the first block gives, h, `hint`, or what `mix` makes
+ * of both. */
+typedef struct UnetHint {
+    OpRef emb, hint;
+    OpRef (*mix)(OpGraph *graph, const void *self, OpRef h, OpRef hint);
+    const void *self;
+} UnetHint;
+/* The same inputs; skip[i]: what input block i gives. */
+void unet_build_encoder(OpGraph *graph, const UnetConfig *config, const UnetShape *shape, const UnetHint *hint, OpRef skip[UNET_MAX_BLOCKS],
                         OpRef *middle);
 #endif

@@ -149,7 +149,7 @@ def coverage_finds_what_is_missing(nodus):
     os.chmod(path, 0o755)
     done = subprocess.run([sys.executable, os.path.join(ROOT, "tests", "coverage"), os.path.dirname(path)], capture_output=True, text=True)
     same(done.returncode, 1, f"exit status ({done.stderr})")
-    for line in ("FAIL tier 1", "missing: CLIPTextEncode\n", "its excuse in tests/tiers.txt goes: FluxGuidance\n", "not yet: SetUnionControlNetType"):
+    for line in ("FAIL tier 1", "missing: CLIPTextEncode\n", "its excuse in tests/tiers.txt goes: FluxGuidance\n", "not yet: CLIPTextEncodeFlux"):
         contains(done.stdout, line)
     check("missing: KSampler\n" not in done.stdout, "what is there is told as missing")
 
@@ -171,17 +171,17 @@ def a_node_is_shown_for_people(nodus):
 
 @test
 def a_node_that_is_not_built_tells_when_it_comes(nodus):
-    code, out, _ = nodus.run("nodes", "SetUnionControlNetType")
+    code, out, _ = nodus.run("nodes", "ControlNetApplySD3")
     same(code, 0)
     contains(out, "Known, not built yet (step 5): ")
     code, out, err = nodus.run("nodes", "WanImageToVideo")
     same((code, out), (2, ""))
     contains(err, "WanImageToVideo is a node of ComfyUI that nodus does not know: not planned")
     contains(nodus.run("nodes", "KSampelr")[2], 'did you mean "KSampler"?')
-    graph = {str(i): {"class_type": name, "inputs": {}} for i, name in enumerate(["WanImageToVideo", "SetUnionControlNetType", "KSampelr"])}
+    graph = {str(i): {"class_type": name, "inputs": {}} for i, name in enumerate(["WanImageToVideo", "ControlNetApplySD3", "KSampelr"])}
     nodus.write("w.json", {**graph, "9": {"class_type": "PreviewAny", "inputs": {"source": ["0", 0]}}})
     code, out, _ = nodus.run("check", "w.json")
     same(code, 2, out)
     for line in ("(WanImageToVideo): nodus lacks this class of ComfyUI (not planned: nodus paints pictures, one or a batch)\n",
-                 "(SetUnionControlNetType): this class is known, but not built yet (step 5)\n", '(KSampelr): there is no such class; did you mean "KSampler"?\n'):
+                 "(ControlNetApplySD3): this class is known, but not built yet (step 5)\n", '(KSampelr): there is no such class; did you mean "KSampler"?\n'):
         contains(out, line)

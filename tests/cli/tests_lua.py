@@ -267,6 +267,32 @@ def the_study_of_the_guide_gives_a_table_and_a_sheet(nodus):
 
 
 @test
+def the_study_of_inpainting_gives_a_table_and_a_sheet(nodus):
+    nodus.write("input/scene.png", read(os.path.join(GRAPHS, "scene.png")))
+    code, out, err = nodus.run("run", graph("studies/inpainting.lua"), "fast")
+    same(code, 0, err)
+    head, *rows = out.splitlines()
+    same((head.split(), [row.split()[:2] for row in rows]), (["mask", "method", "PSNR", "SSIM"], [["half", name] for name in ("plain", "blended", "repaint")]), out)
+    check(len({row.split()[2] for row in rows}) == 3, "methods draw the same")
+    for name in ("inpainting.csv", "inpainting.png"):
+        check(os.path.getsize(nodus.path("output/" + name)) > 200, name)
+
+
+@test
+def the_study_of_inversion_gives_tables_and_plots(nodus):
+    nodus.write("input/scene.png", read(os.path.join(GRAPHS, "scene.png")))
+    code, out, err = nodus.run("run", graph("studies/inversion.lua"), "fast")
+    same(code, 0, err)
+    rows = [line.split(",") for line in read(nodus.path("output/inversion_steps_00001_.csv")).decode().splitlines()]
+    same([row[:2] for row in rows], [["rounds", "steps"], ["1", "2"], ["1", "3"], ["2", "2"], ["2", "3"]], out)
+    check(float(rows[4][2]) > float(rows[2][2]), "more rounds bring the picture no closer")
+    rows = [line.split(",") for line in read(nodus.path("output/inversion_guidance_00001_.csv")).decode().splitlines()]
+    check(abs(float(rows[1][2]) - float(rows[2][2])) < 0.01 < abs(float(rows[3][2]) - float(rows[4][2])), "guidance matters otherwise than it should")
+    for name in "steps", "guidance":
+        same(struct.unpack(">II", read(nodus.path(f"output/inversion_{name}_00002_.png"))[16:24]), (640, 400), name)
+
+
+@test
 def a_script_has_its_exit_codes_and_arguments(nodus):
     nodus.write("good.lua", "print(...)")
     same(nodus.run("run", "good.lua", "a", "--", "--b")[:2], (0, "a\t--b\n"))

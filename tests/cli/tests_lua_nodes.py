@@ -293,6 +293,26 @@ def a_file_that_is_no_good_is_told_and_left_out(nodus):
         contains(err, says, source)
 
 
+@test
+def what_is_no_file_or_too_large_is_not_read(nodus):
+    nodus.write("nodes/good.lua", node("return inputs.image", name="Good"))
+    mine = nodus.path("nodes/mine.lua")
+    for make, says in (
+            (os.mkfifo, "is not a regular file"),  # waits for nobody
+            (lambda path: os.symlink("/dev/zero", path), "is not a regular file"),
+            (lambda path: os.symlink("mine.lua", path), "cannot open"),
+            (os.mkdir, "Is a directory"),
+            (lambda path: nodus.write("nodes/mine.lua", b"\xff\xfe\0\x9c" * 99), "unexpected symbol"),
+            (lambda path: nodus.write("nodes/mine.lua", b"--" + b"x" * (17 << 20)), "more than the 16777216 allowed")):
+        make(mine)
+        contains(run(nodus, workflow(name="Good"))[1], says, "the warning")
+        (os.rmdir if os.path.isdir(mine) else os.remove)(mine)
+    nodus.write("nodes/\x1b[31m.lua", "error 'x'")
+    _, err = run(nodus, workflow(name="Good"))
+    contains(err, "?[31m.lua is left out")
+    check("\x1b" not in err, "a file's name reached the terminal")
+
+
 # ---- Functions that are no good -----------------------------------------------------------------------------------------------------
 
 BAD_RUNS = {

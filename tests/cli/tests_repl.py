@@ -31,6 +31,18 @@ def a_piece_that_fails_does_not_end_the_console(nodus):
 
 
 @test
+def lines_that_are_no_lua_are_left_out(nodus):
+    code, out, err = repl(nodus, "print(1)\0 error 'unseen'\nfor i = 1, 2 do\n\0\nprint(2)\n")
+    same((code, out), (2, "2\n"))
+    same(err.count("a zero byte"), 2)
+    code, out, err = repl(nodus, "print(1)\nprint(2) --" + "a" * (17 << 20) + "\nprint(3)\n")
+    same((code, out), (2, "1\n"), "a line that is cut must not run")
+    contains(err, "more than 16 MiB")
+    code, out, _ = repl(nodus, "print(\"\\27[31m\")\n'\\xff'\n(\n" + "(" * 5000 + "\n2\n")
+    same((code, out.endswith("2\n")), (2, True))
+
+
+@test
 def the_console_runs_graphs_and_helps(nodus):
     code, out, err = repl(nodus, "n.EmptyImage{ width = 8, height = 8 }.IMAGE:value()\nhelp(n.KSampler)\nhelp 'graph:run'\nn.info 'EmptyImage'\n")
     same(code, 0, err)
@@ -97,7 +109,7 @@ def every_function_of_the_library_is_documented_once(nodus):
 
 
 class Terminal:
-    def __init__(self, nodus):
+    def __init__(self, nodus, *args):
         import pty
         try:
             self.pid, self.fd = pty.fork()
@@ -105,7 +117,7 @@ class Terminal:
             raise Skipped(f"no pseudo-terminal on this machine ({why})") from None
         if not self.pid:
             os.chdir(nodus.folder)
-            os.execve(nodus.program, [nodus.program, "repl"], dict(nodus.env, TERM="xterm", XDG_STATE_HOME=nodus.path("state")))
+            os.execve(nodus.program, [nodus.program, "repl", *args], dict(nodus.env, TERM="xterm", XDG_STATE_HOME=nodus.path("state")))
 
     def wait(self, piece, seconds=30):
         out, end = "", time.time() + seconds
@@ -125,6 +137,19 @@ class Terminal:
         except OSError:
             pass
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@test
+def a_terminal_is_not_given_control_characters(nodus):
+    for args, shown in ((), "?[31mred??0mx?"), (("--unsafe",), "\x1b[31mred"):
+        terminal = Terminal(nodus, *args)
+        terminal.wait("> ")
+        terminal.type("print('\\27[31m' .. 'red\\7\\u{9b}0mx\\127')\n")
+        terminal.wait(shown)
+        terminal.type("error('\\27]0;' .. 'title')\n")
+        terminal.wait("?]0;title")
+        terminal.type("\x04")
+        same(terminal.end(), 0)
 
 
 @test

@@ -1,4 +1,4 @@
-/* The picture, mask, latent and text nodes with every allocation failing in turn: an error or the result each time, nothing left behind. The engine goes
+/* The picture, mask, latent, text and table nodes with every allocation failing in turn: an error or the result each time, nothing left behind. The engine goes
  * on, so this also shows that a failed node leaves it working. */
 #include "tests/faults/faults.h"
 #include <nodus/nodus.h>
@@ -55,6 +55,13 @@ static const char filters[] = SOURCES
     NODE("10", "ImageQuantize", "\"image\": [\"9\", 0], \"colors\": 4, \"dither\": \"floyd-steinberg\"") ", "
     NODE("11", "Canny", "\"image\": [\"10\", 0], \"low_threshold\": 0.1, \"high_threshold\": 0.2") ", "
     SHOW("12", "11") "}";
+
+static const char tables[] = "{"
+    NODE("1", "TableRow", "\"label\": \"a\", \"x\": 1, \"y\": 2.5") ", "
+    NODE("2", "TableRow", "\"label\": \"b\", \"y\": 4") ", "
+    NODE("3", "TableJoin", "\"tables\": [\"1\", 0], \"more\": [\"2\", 0]") ", "
+    NODE("4", "PlotTable", "\"table\": [\"3\", 0], \"x\": \"label\", \"y\": \"y\", \"group_by\": \"label\", \"width\": 256, \"height\": 160") ", "
+    SHOW("5", "3") ", " SHOW("6", "4") "}";
 
 static const char masks[] = SOURCES
     NODE("4", "MaskComposite", "\"destination\": [\"3\", 0], \"source\": [\"3\", 0], \"x\": 1, \"y\": 1, \"operation\": \"add\"") ", "
@@ -156,6 +163,12 @@ TEST(latents_and_their_batches)
     survives(latents);
 }
 
+TEST(tables_and_plots)
+{
+    (void)state_;
+    survives(tables);
+}
+
 TEST(noise_levels)
 {
     (void)state_;
@@ -171,6 +184,7 @@ TEST(text_and_patterns)
 int main(void)
 {
     const struct CMUnitTest cases[] = {CASE(resizing_and_batches), CASE(compositing), CASE(filtering), CASE(masking),
-                                       CASE(latents_and_their_batches), CASE(noise_levels), CASE(text_and_patterns)};
+                                       CASE(latents_and_their_batches), CASE(noise_levels), CASE(text_and_patterns),
+                                       CASE(tables_and_plots)};
     return cmocka_run_group_tests(cases, open_engine, close_engine);
 }

@@ -308,6 +308,23 @@ static const NodusOutput *outputs(uint32_t count)
     return rows;
 }
 
+/* The fields of a table that passed lie within its arguments, where their C types may, and none over another. It is asked at once, for the
+ * registry looks at offsets again. */
+static void require_fields(const NodusNode *node)
+{
+    static uint8_t owner[1 << 16];
+    require(node->args_size <= sizeof owner);
+    memset(owner, 0, node->args_size);
+    for (uint32_t i = 0; i < node->input_count; i++) {
+        const NodusInput *in = &node->inputs[i];
+        const bool list = in->flags & NODUS_WHOLE_LIST, byte_wide = !list && in->kind == NODUS_BOOLEAN && !(in->flags & NODUS_RAW_LINK);
+        const size_t size = list ? 2 * FIELD : byte_wide ? 1 : FIELD;
+        require(in->offset <= node->args_size && size <= node->args_size - in->offset);
+        require(byte_wide || in->offset % FIELD == 0);
+        for (size_t k = 0; k < size; k++) require(!owner[in->offset + k]++);
+    }
+}
+
 static void stage_node(int index)
 {
     static const uint32_t flags[] = {NODUS_OUTPUT,
@@ -339,7 +356,10 @@ static void stage_node(int index)
     node.data = NULL;
     NodusNode *copy = sized(&node, sizeof node);
     copy->data = copy; /* so that its functions know their table */
+    const size_t before = plugin.stage[PLUGIN_NODE].count;
     nodus_plugin_node(&plugin, copy);
+    const Staged *stage = &plugin.stage[PLUGIN_NODE];
+    if (stage->count > before) require_fields(stage->item[stage->count - 1]);
 }
 
 static void stage_others(void)
@@ -487,7 +507,7 @@ static void run_prompt(NodusEngine *engine)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const NodusEngineOptions options = {
-        .struct_size = sizeof options, .threads = 1, .memory = 64 << 20, .device = "ref", .base_directory = "/nonexistent"};
+        .struct_size = sizeof options, .threads = 1, .memory = 64 << 20, .device = "ref", .base_directory = "/dev/null/none"};
     NodusEngine *engine = NULL;
     source = (Source){.at = data, .end = data + size};
     plugin = (NodusPlugin){.file = (char[]){"fuzz.so"}};

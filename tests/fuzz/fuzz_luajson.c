@@ -20,7 +20,7 @@ static void open_script(void)
                                                       .threads = 1,
                                                       .memory = 64 << 20,
                                                       .device = "ref",
-                                                      .base_directory = "/nonexistent"};
+                                                      .base_directory = "/dev/null/none"};
     static const NodusScriptOptions options = {.struct_size = sizeof options, .memory = LIMIT, .seconds = 1e9};
     NodusEngine *engine;
     require(!nodus_engine_new(&engine_options, &engine));
@@ -47,6 +47,20 @@ static bool is_deep(const cJSON *item, int depth)
 
 static void expect_equal(lua_State *L, const cJSON *item);
 
+/* The number on top: an integer of Lua, a table where only an unsigned one holds it, else a float. */
+static void expect_number(lua_State *L, const cJSON *item)
+{
+    bool negative;
+    uint64_t magnitude;
+    const bool whole = json_integer(item, &negative, &magnitude);
+    if (lua_istable(L, -1)) {
+        lua_getfield(L, -1, "n");
+        require(whole && !negative && magnitude > INT64_MAX && (uint64_t)lua_tointeger(L, -1) == magnitude);
+        lua_pop(L, 1);
+    } else if (lua_isinteger(L, -1)) require(whole && (uint64_t)lua_tointeger(L, -1) == (negative ? 0 - magnitude : magnitude));
+    else require(lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) == json_double(item));
+}
+
 static void expect_list(lua_State *L, const cJSON *item)
 {
     lua_Integer count = 0;
@@ -71,18 +85,13 @@ static void expect_object(lua_State *L, const cJSON *item)
 /* The value on top of the stack is that item; takes it off. */
 static void expect_equal(lua_State *L, const cJSON *item)
 {
-    bool negative;
-    uint64_t magnitude;
     luaL_checkstack(L, 4, "values");
     if (cJSON_IsArray(item)) expect_list(L, item);
     else if (cJSON_IsObject(item)) expect_object(L, item);
     else if (cJSON_IsString(item)) require(lua_type(L, -1) == LUA_TSTRING && !strcmp(lua_tostring(L, -1), item->valuestring));
     else if (cJSON_IsBool(item)) require(lua_isboolean(L, -1) && lua_toboolean(L, -1) == cJSON_IsTrue(item));
     else if (cJSON_IsNull(item)) require(lua_islightuserdata(L, -1));
-    else if (lua_isinteger(L, -1))
-        require(json_integer(item, &negative, &magnitude) &&
-                (uint64_t)lua_tointeger(L, -1) == (negative ? 0 - magnitude : magnitude));
-    else require(lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) == json_double(item));
+    else expect_number(L, item);
     lua_pop(L, 1);
 }
 

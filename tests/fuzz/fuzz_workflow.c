@@ -15,7 +15,7 @@ static NodusEngine *open_engine(void)
 {
     NodusEngine *engine;
     const NodusEngineOptions options = {
-        .struct_size = sizeof options, .threads = 1, .memory = 64 << 20, .device = "ref", .base_directory = "/nonexistent"};
+        .struct_size = sizeof options, .threads = 1, .memory = 64 << 20, .device = "ref", .base_directory = "/dev/null/none"};
     NodusStatus status = nodus_engine_new(&options, &engine);
     require(!status);
     return engine;

@@ -388,6 +388,16 @@ def tables():
         yield f"kind{kind}", bytes(20) + bytes([0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]) + row * 20
     for value in (1, 3, 160, 170, 215, 216, 255):
         yield f"byte{value}", bytes(i % 7 == 3 and value or 0 for i in range(300))
+    for name, rows in (("in", (0, 8, 88)), ("swapped", (16, 0)), ("beyond", (0, 96)), ("across", (0, 92)), ("far", (0, 1 << 31)), ("around", (0, 2**64 - 8)),
+                       ("odd", (0, 12)), ("over", (8, 8)), ("partly", (8, 12))):
+        yield f"offsets_{name}", fields(rows, 0)
+        yield f"bytes_{name}", fields(rows, 3)
+
+
+def fields(offsets, kind):
+    """A first node whose inputs, INT (0) or BOOLEAN (3), say where their fields are."""
+    rows = b"".join(bytes([kind, 0, 0, 0, 0, 0, 0, 0xff]) + offset.to_bytes(8, "big") + bytes({0: 5, 3: 2}[kind]) for offset in offsets)
+    return bytes(11) + bytes([len(offsets)]) + bytes(12) + rows
 
 
 # ---- Lua: the guide's scripts, and those of tests/unit/test_lua.c that mean harm --------------------------------------------------
@@ -399,6 +409,8 @@ def source_of(path):
 def scripts():
     for i, block in enumerate(source_of("docs/lua.md").split("```lua\n")[1:]):
         yield f"guide{i}", block.split("```")[0].encode()
+    for i, part in enumerate(("x:take(1, { -1, 2 })", "x:take(1, { 1, -9 })", "x:slice(2, -9, 9)", "x:slice(-2, 1, -1)", "x:flip(-1)", "x[-1][2]", "x:matmul(x:permute(2, 1))", "x:resize(4, 4)", "x:sum(-1)")):
+        yield f"part{i}", f"local n = require 'nodus' local x = n.tensor{{ {{ 1, 2, 3 }}, {{ 4, 5, 6 }} }} print({part})".encode()
     table = source_of("tests/unit/test_lua.c").split("hostile[] = {\n")[1].split("\n};")[0]
     for i, row in enumerate(re.split(r"\n    \{", "\n" + table)[1:]):
         texts = re.findall(r'"((?:[^"\\]|\\.)*)"', row)
@@ -406,10 +418,20 @@ def scripts():
         yield f"hostile{i}", (("local n = require 'nodus' " if row.startswith("NODUS") else "") + script.replace("\\\\", "\\")).encode()
 
 
+def consoles():
+    """A piece, a zero byte, and what is completed then."""
+    before = b"t = { a1 = 1, ['a\\n'] = 2, a2 = { b = 3 } } n = require 'nodus' c = n.EmptyImage{ width = 8 }"
+    for i, text in enumerate((b"t.a", b"t['a2'].", b"n.KSa", b"n.KSampler{ se", b"n.KSampler{ scheduler = \"ka", b"c.", b"c.IMAGE:", b"string.r", b"f(t.", b"-- t.", b"x = [[t.")):
+        yield f"complete{i}", before + b"\0" + text
+    for i, piece in enumerate((b"1 +", b"for i = 1, 2 do", b"x = 'a", b"t, 1, nil", b"= 1", b"error 'no'", b"\x1bLua\x54\0", b"while true do end", b"return 1, 2", b"f = function() return 1")):
+        yield f"piece{i}", piece
+    yield "meta", b"t = setmetatable({}, { __index = function() print 'called' end, __tostring = function() return {} end, __name = 'T' }) t\0t.a.b"
+
+
 def main(out):
     for target, seeds in (("safetensors", safetensors()), ("picture", pictures()), ("metadata", metadata()), ("record", records()), ("frame", frames()), ("photo", photos()),
                           ("pickle", pickles()), ("torch", torches()), ("gguf", ggufs()), ("npy", npys()), ("descriptor", tables()),
-                          ("lua", scripts())):
+                          ("lua", scripts()), ("console", consoles())):
         os.makedirs(os.path.join(out, target), exist_ok=True)
         for name, data in seeds:
             with open(os.path.join(out, target, name), "wb") as f:

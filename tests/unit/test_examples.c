@@ -45,7 +45,7 @@ TEST(every_node_is_in_the_example_that_it_names)
 
 TEST(every_example_runs)
 {
-    static const struct { const char *file, *set[4]; int sets; const char *shows; } examples[] = {
+    static const struct { const char *file, *set[5]; int sets; const char *shows; } examples[] = {
         {"graphs/txt2img.json", {"5.steps=2"}, 1},
         {"graphs/img2img.json", {"5.steps=2"}, 1},
         {"graphs/sdxl.json", {"5.steps=2"}, 1},
@@ -58,6 +58,8 @@ TEST(every_example_runs)
         {"graphs/lora.json", {"5.steps=2"}, 1},
         {"graphs/lora_model_only.json", {"5.steps=2"}, 1},
         {"graphs/lora_selective.json", {"5.steps=2"}, 1},
+        {"graphs/lora_inspect.json", {NULL}, 0, "largest singular values"},
+        {"graphs/lora_extract.json", {NULL}, 0, "of the energy"},
         {"graphs/merge.json", {"5.steps=2"}, 1},
         {"graphs/merge_difference.json", {"5.steps=2"}, 1},
         {"graphs/merge_blocks.json", {"5.steps=2"}, 1},
@@ -69,6 +71,9 @@ TEST(every_example_runs)
         {"graphs/regional_pair.json", {"90.steps=3"}, 1},
         {"graphs/inpaint.json", {"90.steps=2"}, 1},
         {"graphs/inpaint_model.json", {"90.steps=2"}, 1},
+        {"graphs/inpaint_crop.json", {"90.steps=2"}, 1},
+        {"graphs/studies/inpainting.json", {"9.steps=6", "12.jumps=2"}, 2},
+        {"graphs/studies/control.json", {"10.steps=2", "22.steps=2", "32.steps=2", "42.steps=2", "52.steps=2"}, 5},
         {"graphs/differential.json", {"90.steps=2"}, 1},
         {"graphs/outpaint.json", {"90.steps=2"}, 1},
         {"graphs/edit.json", {"90.steps=2"}, 1},
@@ -77,10 +82,15 @@ TEST(every_example_runs)
         {"graphs/style_model.json", {"90.steps=2"}, 1},
         {"graphs/control.json", {"90.steps=2"}, 1},
         {"graphs/gligen.json", {"90.steps=2"}, 1},
+        {"graphs/prompt_to_prompt.json", {"7.steps=2"}, 1},
+        {"graphs/attention_maps.json", {"7.steps=2"}, 1},
+        {"graphs/ip_adapter.json", {"90.steps=2"}, 1},
+        {"graphs/ip_adapter_preset.json", {"90.steps=2"}, 1},
         {"graphs/hypernetwork.json", {"90.steps=2"}, 1},
         {"graphs/control_difference.json", {"90.steps=2"}, 1},
         {"graphs/control_old.json", {"90.steps=2"}, 1},
         {"graphs/control_text.json", {"90.steps=2"}, 1},
+        {"graphs/control_union.json", {"90.steps=2"}, 1},
         {"graphs/clip_vision.json", {NULL}, 0, "1 encoded: 17 tokens × 64, a whole of 32"},
         {"graphs/primitives.json", {"1.value=2"}, 1},
         {"graphs/vae_file.json", {NULL}, 0},
@@ -96,6 +106,9 @@ TEST(every_example_runs)
         {"graphs/filters.json", {NULL}, 0},
         {"graphs/masks.json", {NULL}, 0},
         {"graphs/measures.json", {NULL}, 0, "0.809144"},
+        {"graphs/tables.json", {NULL}, 0, "sigma                psnr"},
+        {"graphs/clip_score.json", {NULL}, 0, "0.16332"},
+        {"graphs/inversion_edit.json", {"6.steps=2", "90.steps=2", "91.steps=2"}, 3},
         {"graphs/strings.json", {NULL}, 0, "a blue house, green meadows. Masterpiece"},
         {"graphs/for_loop.json", {NULL}, 0},
         {"graphs/custom_sampling.json", {"5.steps=3", "6.step=2"}, 2},

@@ -1,6 +1,7 @@
 /* LoRA nodes: entries find their layers under the names that trainers give them; strengths count; other files are refused or warned of. */
 #include "engine/base/file.h"
 #include "engine/formats/safetensors.h"
+#include "engine/graph/engine.h"
 #include "nodes/models/diffusers_names.h"
 #include "nodes/models/family.h"
 #include "tests/support_lab.h"
@@ -120,6 +121,35 @@ TEST(model_only_leaves_the_text_encoder_alone)
     assert_true(same(sampled(MODEL_ONLY), with("neon.safetensors", 0.8, 0)));
 }
 
+/* A sweep of strengths: one network is compiled and its weights are packed once, as for a single strength; and each result is that of an
+ * engine which has seen no other strength. */
+TEST(strengths_share_plan_and_packed_weights)
+{
+    enum { STRENGTHS = 100, LOOKED_AT = 37 };
+    static LabArray looked_at;
+    free(with("ldm.safetensors", 0.5, 0).data);
+    const PlanCounters plans = plan_cache_counters(lab.engine->plans);
+    const WeightCounters packed = weight_store_counters(lab.engine->weights);
+    for (int i = 0; i < STRENGTHS; i++) {
+        const LabArray out = with("ldm.safetensors", 1 + i / 100.0, 0);
+        if (i == LOOKED_AT) looked_at = out;
+        else free(out.data);
+    }
+    const PlanCounters then = plan_cache_counters(lab.engine->plans);
+    const WeightCounters packed_then = weight_store_counters(lab.engine->weights);
+    print_message("%d strengths: %d plans more, %d hits, %d packed weights more\n", STRENGTHS, (int)(then.compiled - plans.compiled),
+                  (int)(then.hits - plans.hits), (int)(packed_then.packs - packed.packs));
+    assert_int_equal(then.compiled, plans.compiled);
+    assert_int_equal(packed_then.packs, packed.packs);
+    assert_true(then.hits - plans.hits >= STRENGTHS);
+    Lab swept = lab;
+    assert_ok(prepare());
+    const LabArray alone = with("ldm.safetensors", 1 + LOOKED_AT / 100.0, 0);
+    lab_close(&lab);
+    lab = swept;
+    assert_true(same(looked_at, alone));
+}
+
 static NodusOutcome loads(const char *file)
 {
     char json[1024];
@@ -180,7 +210,7 @@ int main(void)
 {
     const struct CMUnitTest cases[] = {
         CASE(each_strength_counts_and_none_changes_nothing), CASE(all_names_of_a_layer_mean_the_same), CASE(alpha_over_rank_is_part_of_the_strength),
-        CASE(model_only_leaves_the_text_encoder_alone), CASE(a_file_that_fits_nothing_is_warned_of), CASE(a_patch_that_lacks_a_part_is_warned_of),
+        CASE(model_only_leaves_the_text_encoder_alone), CASE(strengths_share_plan_and_packed_weights), CASE(a_file_that_fits_nothing_is_warned_of), CASE(a_patch_that_lacks_a_part_is_warned_of),
         CASE(layers_have_their_diffusers_names)};
     return cmocka_run_group_tests(cases, setup, teardown);
 }

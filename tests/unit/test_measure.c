@@ -1,10 +1,13 @@
 /* Measures of pictures: the numbers of scikit-image (tests/golden/measures.py) on a picture and its mirror image, with and without a mask. */
+#include "engine/formats/safetensors.h"
+#include "engine/tensor/weights.h"
 #include "tests/support_examples.h"
 #include "tests/support_lab.h"
 #include "tests/test.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static Lab lab;
 LAB_FIXTURE(examples_open(&lab, NULL))
@@ -56,8 +59,56 @@ TEST(what_cannot_be_compared_is_said)
     assert_non_null(strstr(lab.error, "it leaves nothing to measure"));
 }
 
+/* ---- MeasureCLIPScore --------------------------------------------------------------------------------------------------- */
+
+#define CLIP_GRAPH(file_)                                                                                                              \
+    "{\"1\": {\"class_type\": \"CLIPLoader\", \"inputs\": {\"clip_name\": \"" file_ "\", \"type\": \"stable_diffusion\"}},"              \
+    "\"2\": {\"class_type\": \"CLIPVisionLoader\", \"inputs\": {\"clip_name\": \"clip_vision.safetensors\"}},"                             \
+    "\"3\": {\"class_type\": \"LoadImage\", \"inputs\": {\"image\": \"scene.png\"}},"                                                     \
+    "\"4\": {\"class_type\": \"CLIPVisionEncode\", \"inputs\": {\"clip_vision\": [\"2\", 0], \"image\": [\"3\", 0], \"crop\": \"center\"}}," \
+    "\"7\": {\"class_type\": \"CLIPTextEncode\", \"inputs\": {\"clip\": [\"1\", 0], \"text\": \"a red boat\"}},"                           \
+    "\"8\": {\"class_type\": \"PreviewAny\", \"inputs\": {\"source\": [\"7\", 0]}},"                                                     \
+    "\"5\": {\"class_type\": \"MeasureCLIPScore\", \"inputs\": {\"clip\": [\"1\", 0], \"clip_vision_output\": [\"4\", 0], \"text\": \"a red boat\"}}," \
+    "\"6\": {\"class_type\": \"PreviewAny\", \"inputs\": {\"source\": [\"5\", 0]}}}"
+
+/* The projection by hand, of what the encoder says of the text where nothing projects it. */
+TEST(a_clip_score_is_a_cosine_of_projections)
+{
+    const char *whole = CLIP_GRAPH("clip_whole.safetensors");
+    LabArray pooled, embeds;
+    WeightSet *file;
+    char *end;
+    double product = 0, words = 0, pictures = 0;
+    assert_ok(lab_array(&lab, whole, "7", 0, "pooled", &pooled));
+    assert_ok(lab_array(&lab, whole, "4", 0, "image_embeds", &embeds));
+    const char *text = strstr(lab.ui, "[\"0.");
+    assert_non_null(text);
+    assert_ok(safetensors_open(lab_path(&lab, "models/text_encoders/clip_whole.safetensors"), &file));
+    const Weight *weight = weights_get(file, "text_projection.weight");
+    const float *matrix = weight->data;
+    assert_int_equal(weight->dim[0], (int64_t)embeds.count);
+    for (size_t o = 0; o < embeds.count; o++) {
+        double sum = 0;
+        for (size_t i = 0; i < pooled.count; i++) sum += (double)matrix[o * pooled.count + i] * (double)pooled.data[i];
+        product += sum * (double)embeds.data[o], words += sum * sum, pictures += (double)embeds.data[o] * (double)embeds.data[o];
+    }
+    assert_near(strtod(text + 2, &end), product / sqrt(words * pictures), 1e-3);
+    weights_unref(file);
+    free(pooled.data);
+    free(embeds.data);
+}
+
+TEST(what_a_clip_score_lacks_is_said)
+{
+    assert_int_not_equal(lab_run(&lab, CLIP_GRAPH("clip_l.safetensors")), NODUS_SUCCESS);
+    assert_non_null(strstr(lab.error, "'clip_l.safetensors' has no text_projection.weight"));
+    assert_int_not_equal(lab_run(&lab, CLIP_GRAPH("clip_g.safetensors")), NODUS_SUCCESS);
+    assert_non_null(strstr(lab.error, "its embeddings have 32 numbers, those of the text 64"));
+}
+
 int main(void)
 {
-    const struct CMUnitTest cases[] = {CASE(numbers_are_those_of_scikit_image), CASE(a_picture_is_like_itself), CASE(what_cannot_be_compared_is_said)};
+    const struct CMUnitTest cases[] = {CASE(numbers_are_those_of_scikit_image), CASE(a_picture_is_like_itself), CASE(what_cannot_be_compared_is_said),
+                                       CASE(a_clip_score_is_a_cosine_of_projections), CASE(what_a_clip_score_lacks_is_said)};
     return cmocka_run_group_tests(cases, setup, teardown);
 }

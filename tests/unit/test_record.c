@@ -1,6 +1,7 @@
 /* test_record.c: what was written is read back bit for bit; whatever is cut, altered or foreign is refused. */
 #include "engine/base/memory.h"
 #include "engine/graph/record.h"
+#include "nodes/table.h"
 #include "nodes/values.h"
 #include "tests/support.h"
 #include "tests/test.h"
@@ -195,6 +196,31 @@ TEST(every_kind_of_value_comes_back_as_it_was)
     result_unref(back);
 }
 
+TEST(a_table_comes_back_with_its_empty_cells)
+{
+    (void)state_;
+    Table *table = table_new(2, 2);
+    NodusValue *value;
+    Text was = {0}, is = {0};
+    table->name[0] = memory_text("a"), table->name[1] = memory_text("b");
+    table->cell[1] = (Cell){memory_text("1.5"), true};
+    table->cell[2] = (Cell){memory_text("x\n"), false};
+    NodusStatus status = value_payload(&type_table, table, &value);
+    Result *result = empty_result(1);
+    add(result, 0, status, value);
+    Result *back = read_back(result);
+    const Table *read = payload(back, 0, 0);
+    assert_int_equal(read->columns, 2);
+    assert_int_equal(read->rows, 2);
+    assert_null(table_cell(read, 0, 0)->text);
+    assert_true(table_cell(read, 0, 1)->number && !table_cell(read, 1, 0)->number);
+    value_print(value, &was), value_print(back->slot[0].item[0], &is);
+    assert_string_equal(text_get(&was), text_get(&is));
+    text_free(&was), text_free(&is);
+    result_unref(result);
+    result_unref(back);
+}
+
 /* Block borders, sizes that leave a rest, and numbers that gain nothing. */
 TEST(tensors_of_any_size_come_back_bit_for_bit)
 {
@@ -375,7 +401,7 @@ static int set_up(void **state)
 {
     (void)state;
     return support_math_open("ref", NULL, 1, &math) || registry_new(&registry) || registry_add_type(registry, &type_latent) ||
-           registry_add_type(registry, &type_conditioning) || registry_add_type(registry, &type_vae);
+           registry_add_type(registry, &type_conditioning) || registry_add_type(registry, &type_vae) || registry_add_type(registry, &type_table);
 }
 
 static int tear_down(void **state)
@@ -388,7 +414,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest cases[] = {CASE(every_kind_of_value_comes_back_as_it_was),
+    const struct CMUnitTest cases[] = {CASE(every_kind_of_value_comes_back_as_it_was), CASE(a_table_comes_back_with_its_empty_cells),
                                        CASE(tensors_of_any_size_come_back_bit_for_bit),
                                        CASE(a_view_is_stored_as_its_own_numbers),
                                        CASE(smooth_numbers_are_packed_and_noise_is_not),
