@@ -13,12 +13,12 @@ local noise_levels = n.BasicScheduler{ model = demo_model, scheduler = "karras",
 local size = n.EmptyLatentImage{ width = 128, height = 128, _title = "Size" }
 local sample_with_attention = n.SampleWithAttention{
   noise = noise, guider = guided_by_both, sampler = sampler, sigmas = noise_levels, latent_image = size,
-  _title = "Remove the noise, keep the maps",
+  max_side = 32, every = 1, transformer = -1, _title = "Remove the noise, keep the maps",
 }
 local where_the_house_is = n.AttentionMapsToMask{
   attention_maps = sample_with_attention,
   prompt = "a red house, green meadow", word = "house", token = 1, layer = "", first_step = 0, last_step = -1, width = 128, height = 128,
-  _title = "Where the house is",
+  normalize = true, _title = "Where the house is",
 }
 local as_a_picture = n.MaskToImage{ mask = where_the_house_is, _title = "As a picture" }
 local write_it = n.SaveImage{ images = as_a_picture, filename_prefix = "attention_house", _title = "Write it" }
