@@ -153,7 +153,7 @@ static int read_character(EditLine *edit, wchar_t *out)
         if (!wait_for_input(reading) || read(STDIN_FILENO, &byte, 1) != 1) return 0;
         const size_t got = mbrtowc(out, &byte, 1, &state);
         if (got == (size_t)-1) state = (mbstate_t){0}; /* no character: skipped */
-        else if (got != (size_t)-2) return 1;
+        else if (got != (size_t)-2 && *out) return 1; /* a NUL is what the terminal makes of a Ctrl-D that came before it was ours */
     }
 }
 
