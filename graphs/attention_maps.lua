@@ -13,7 +13,7 @@ local noise_levels = n.BasicScheduler{ model = demo_model, scheduler = "karras",
 local size = n.EmptyLatentImage{ width = 128, height = 128, _title = "Size" }
 local sample_with_attention = n.SampleWithAttention{
   noise = noise, guider = guided_by_both, sampler = sampler, sigmas = noise_levels, latent_image = size,
-  max_side = 32, every = 1, transformer = -1, _title = "Remove the noise, keep the maps",
+  max_side = 32, every = 1, transformer = -1, tokens = 0, _title = "Remove the noise, keep the maps",
 }
 local where_the_house_is = n.AttentionMapsToMask{
   attention_maps = sample_with_attention,

@@ -16,7 +16,7 @@ local all_rows = n.TableJoin{
 }
 local write_it = n.SaveTable{ table = all_rows, filename_prefix = "blur", _title = "Write it" }
 local draw_it = n.PlotTable{ table = all_rows, x = "sigma", y = "psnr", group_by = "", _title = "Draw it" }
-local write_the_plot = n.SaveImage{ images = draw_it, filename_prefix = "blur", _title = "Write the plot" }
+local write_the_plot = n.SaveImage{ images = draw_it, filename_prefix = "blur_plot", _title = "Write the plot" }
 local graph = n.graph(write_it, write_the_plot)
 
 if arg[1] == "json" then graph:save "tables.json" else graph:run() end

@@ -74,12 +74,16 @@ static NodusStatus fill_use(NodusCall *call, const EditArgs *in, const PromptWor
     return NULL;
 }
 
+enum { MOST_TOKENS = 32 * 77 };
+
 static NodusStatus read_words(NodusCall *call, const EditArgs *in, EditUse *use)
 {
     PromptWords source, target = {0};
     float *room = NULL;
     NodusStatus status = prompt_words(in->source, &source);
     if (!status) status = prompt_words(in->target, &target);
+    if (!status && target.tokens > MOST_TOKENS) /* the edit has a number for each pair of tokens */
+        status = nodus_input_error(call, "target", "has %d tokens: an edit compares at most %d", target.tokens, MOST_TOKENS);
     if (!status) {
         room = memory_array((size_t)target.tokens * (2 * (size_t)target.tokens + 3), sizeof *room);
         status = room ? fill_use(call, in, &source, &target, room, use) : status_memory();

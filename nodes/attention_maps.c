@@ -36,6 +36,56 @@ static NodusStatus maps_print(const void *payload, NodusText *text)
     return NULL;
 }
 
+static NodusStatus maps_store(const void *payload, NodusWriter *writer)
+{
+    const AttentionMaps *maps = payload;
+    NODUS_TRY(nodus_write_u64(writer, (uint64_t)maps->layers));
+    for (int i = 0; i < maps->layers; i++) {
+        NODUS_TRY(nodus_write_text(writer, maps->name[i]));
+        NODUS_TRY(nodus_write_tensor(writer, maps->map[i]));
+    }
+    return NULL;
+}
+
+/* All layers have as many steps, items and tokens as the first. */
+static bool maps_fit(const NodusTensor *first, const NodusTensor *map)
+{
+    if (!first || !map || nodus_tensor_rank(first) != RANK || nodus_tensor_rank(map) != RANK || !nodus_tensor_count(map))
+        return false;
+    return nodus_tensor_dim(first, STEPS) == nodus_tensor_dim(map, STEPS) &&
+           nodus_tensor_dim(first, BATCH) == nodus_tensor_dim(map, BATCH) &&
+           nodus_tensor_dim(first, TOKENS) == nodus_tensor_dim(map, TOKENS);
+}
+
+static NodusStatus load_layer(NodusReader *reader, AttentionMaps *maps)
+{
+    const int i = maps->layers++;
+    char *name;
+    NODUS_TRY(nodus_read_text(reader, &name));
+    const bool named = name && name[0] && strlen(name) < sizeof maps->name[i];
+    if (named) strcpy(maps->name[i], name);
+    memory_free(name);
+    NODUS_TRY(nodus_read_tensor(reader, &maps->map[i]));
+    return named && maps_fit(maps->map[0], maps->map[i])
+               ? NULL
+               : nodus_error(NODUS_ERROR_FILE, "attention maps of a form that none have");
+}
+
+static NodusStatus maps_load(NodusReader *reader, void **payload)
+{
+    uint64_t layers;
+    NodusStatus status = NULL;
+    NODUS_TRY(nodus_read_u64(reader, &layers));
+    if (!layers || layers > ATTENTION_LAYERS)
+        return nodus_error(NODUS_ERROR_FILE, "attention maps of %llu layers", (unsigned long long)layers);
+    AttentionMaps *maps = memory_alloc(sizeof *maps);
+    if (!maps) return status_memory();
+    while (!status && maps->layers < (int)layers) status = load_layer(reader, maps);
+    if (status) maps_free(maps);
+    else *payload = maps;
+    return status;
+}
+
 /* `part`: a layer's name; NULL: the first one's. */
 static NodusStatus maps_array(const void *payload, const char *part, const NodusTensor **out)
 {
@@ -53,9 +103,13 @@ const NodusType type_attention_maps = {.struct_size = sizeof(NodusType),
                                        .free = maps_free,
                                        .account = maps_account,
                                        .print = maps_print,
-                                       .array = maps_array};
+                                       .store = maps_store,
+                                       .load = maps_load,
+                                       .array = maps_array,
+                                       .version = 1};
 
-/* ---- AttentionMapsToMask ----------------------------------------------------------------------------------------------------- */
+/* ---- AttentionMapsToMask -----------------------------------------------------------------------------------------------------
+ */
 
 typedef struct {
     const AttentionMaps *maps;
@@ -64,17 +118,39 @@ typedef struct {
     bool normalize;
 } MaskArgs;
 
+/* A word that counts nowhere is not in the prompt, or in a part of it that was not kept. */
+static NodusStatus word_missing(NodusCall *call, const MaskArgs *in, int found, int64_t tokens)
+{
+    if (!in->prompt[0])
+        return nodus_input_error(call, "prompt", "is empty: give the one that the picture was made of, to find \"%s\" in it",
+                                 in->word);
+    if (!found) return nodus_input_error(call, "word", "the prompt has no \"%s\"; it says \"%.200s\"", in->word, in->prompt);
+    return nodus_input_error(call, "word",
+                             "\"%s\" comes later than the %d tokens that the maps are of: keep more, or is it another prompt's?",
+                             in->word, (int)tokens);
+}
+
+static NodusStatus find_words(NodusCall *call, const MaskArgs *in, PromptWords *out)
+{
+    NodusStatus status = prompt_words(in->prompt, out), said;
+    if (!status || nodus_error_kind(status) != NODUS_ERROR_INPUT) return status;
+    said = nodus_input_error(call, "prompt", "%s: leave the word empty and say which token", nodus_error_message(status));
+    nodus_error_free(status);
+    return said;
+}
+
 /* weight[token]: what each token counts, together 1. */
 static NodusStatus choose_tokens(NodusCall *call, const MaskArgs *in, int64_t tokens, float *weight)
 {
     PromptWords words;
     int found = 0, count = 0;
     if (!in->word[0]) {
-        if (in->token >= tokens) return nodus_input_error(call, "token", "the prompt has %d tokens, counted from 0", (int)tokens);
+        if (in->token >= tokens)
+            return nodus_input_error(call, "token", "the maps are of %d tokens, counted from 0", (int)tokens);
         weight[in->token] = 1;
         return NULL;
     }
-    NodusStatus status = prompt_words(in->prompt, &words);
+    NodusStatus status = find_words(call, in, &words);
     float *factor = status ? NULL : memory_array((size_t)words.tokens, sizeof *factor);
     if (!status && !factor) status = status_memory();
     for (int i = 0; !status && i < words.tokens; i++) factor[i] = 1;
@@ -83,18 +159,22 @@ static NodusStatus choose_tokens(NodusCall *call, const MaskArgs *in, int64_t to
     for (int i = 0; !status && i < words.tokens && i < tokens; i++) weight[i] = factor[i] == 0 ? 1 / (float)count : 0;
     memory_free(factor);
     prompt_words_free(&words);
-    if (!status && !count) return nodus_input_error(call, "word", "the prompt has no \"%s\"", in->word);
-    return status;
+    return status || count ? status : word_missing(call, in, found, tokens);
 }
 
 /* The mean of a layer's maps over steps and chosen tokens: [b, 1, h, w]. */
 static NodusStatus layer_mean(NodusCall *call, const MaskArgs *in, const NodusTensor *map, NodusTensor **out)
 {
     const float *data;
-    const int64_t steps = nodus_tensor_dim(map, STEPS), tokens = nodus_tensor_dim(map, TOKENS), batch = nodus_tensor_dim(map, BATCH);
-    const int64_t dim[] = {batch, 1, nodus_tensor_dim(map, HEIGHT), nodus_tensor_dim(map, WIDTH)}, places = batch * dim[2] * dim[3];
+    const int64_t steps = nodus_tensor_dim(map, STEPS), tokens = nodus_tensor_dim(map, TOKENS),
+                  batch = nodus_tensor_dim(map, BATCH);
+    const int64_t dim[] = {batch, 1, nodus_tensor_dim(map, HEIGHT), nodus_tensor_dim(map, WIDTH)},
+                  places = batch * dim[2] * dim[3];
     const int64_t last = in->last_step < 0 || in->last_step >= steps ? steps - 1 : in->last_step;
-    if (in->first_step > last) return nodus_input_error(call, "first_step", "lies behind the last of %d steps", (int)last + 1);
+    if (in->first_step >= steps)
+        return nodus_input_error(call, "first_step", "lies behind the last of %d steps, which is %d", (int)steps, (int)steps - 1);
+    if (in->first_step > last)
+        return nodus_input_error(call, "first_step", "is %d, more than last_step, %d", (int)in->first_step, (int)last);
     NODUS_TRY(nodus_tensor_map_f32(nodus_math(call), map, &data));
     float *weight = nodus_alloc(call, (size_t)tokens * sizeof *weight), *mean = nodus_alloc(call, (size_t)places * sizeof *mean);
     if (!weight || !mean) return status_memory();
@@ -127,7 +207,9 @@ static NodusStatus layers_mean(NodusCall *call, const MaskArgs *in, int64_t heig
         if (count++) NODUS_TRY(nodus_tensor_add(math, &sum, sum, sized));
         else sum = sized;
     }
-    if (!count) return nodus_input_error(call, "layer", "there is none called \"%s\"; the first is %s", in->layer, in->maps->name[0]);
+    if (!count)
+        return nodus_input_error(call, "layer", "there is none called \"%s\"; they are called %s to %s", in->layer,
+                                 in->maps->name[0], in->maps->name[in->maps->layers - 1]);
     return nodus_tensor_affine(math, out, sum, 1 / (float)count, 0);
 }
 
@@ -154,8 +236,10 @@ static NodusStatus to_mask(NodusCall *call, const void *args)
     NodusTensor *mean, *mask;
     for (int i = 0; (!in->height || !in->width) && i < in->maps->layers; i++) {
         const NodusTensor *map = in->maps->map[i];
-        if (!in->height && chosen(in, in->maps->name[i]) && nodus_tensor_dim(map, HEIGHT) > height) height = nodus_tensor_dim(map, HEIGHT);
-        if (!in->width && chosen(in, in->maps->name[i]) && nodus_tensor_dim(map, WIDTH) > width) width = nodus_tensor_dim(map, WIDTH);
+        if (!in->height && chosen(in, in->maps->name[i]) && nodus_tensor_dim(map, HEIGHT) > height)
+            height = nodus_tensor_dim(map, HEIGHT);
+        if (!in->width && chosen(in, in->maps->name[i]) && nodus_tensor_dim(map, WIDTH) > width)
+            width = nodus_tensor_dim(map, WIDTH);
     }
     NODUS_TRY(layers_mean(call, in, height ? height : 1, width ? width : 1, &mean));
     const int64_t dim[] = {nodus_tensor_dim(mean, 0), height, width};
@@ -166,20 +250,22 @@ static NodusStatus to_mask(NodusCall *call, const void *args)
 
 static const NodusInput mask_inputs[] = {
     NODUS_IN_LINK("attention_maps", MaskArgs, maps, "ATTENTION_MAPS", "What SampleWithAttention kept."),
-    NODUS_IN_STRING("prompt", MaskArgs, prompt, "The prompt that the maps are of, to find the word in.", .def = "", .multiline = true),
-    NODUS_FLAG_STRING(NODUS_OPTIONAL, "word", MaskArgs, word, "Whose map: one or more words of the prompt. Empty: that of a token.",
-                      .def = ""),
-    NODUS_FLAG_INT(NODUS_OPTIONAL, "token", MaskArgs, token, "Without a word: which token, 0 the start, 1 the first of the text.", .def = 1,
-                   .min = 0, .max = 4096),
+    NODUS_IN_STRING("prompt", MaskArgs, prompt, "The prompt that the maps are of, to find the word in.", .def = "",
+                    .multiline = true),
+    NODUS_FLAG_STRING(NODUS_OPTIONAL, "word", MaskArgs, word,
+                      "Whose map: one or more words of the prompt. Empty: that of a token.", .def = ""),
+    NODUS_FLAG_INT(NODUS_OPTIONAL, "token", MaskArgs, token, "Without a word: which token, 0 the start, 1 the first of the text.",
+                   .def = 1, .min = 0, .max = 4096),
     NODUS_FLAG_STRING(NODUS_OPTIONAL, "layer", MaskArgs, layer,
                       "Whose maps: the mean of layers whose names begin so: in, mid, out, in4, out7.1. Empty: all.", .def = ""),
-    NODUS_FLAG_INT(NODUS_OPTIONAL, "first_step", MaskArgs, first_step, "The mean is over kept steps from this one on, counted from 0.",
-                   .def = 0, .min = 0, .max = 10000),
-    NODUS_FLAG_INT(NODUS_OPTIONAL, "last_step", MaskArgs, last_step, "Up to this one; -1: the last.", .def = -1, .min = -1, .max = 10000),
-    NODUS_FLAG_INT(NODUS_OPTIONAL, "width", MaskArgs, width, "Width of the mask in pixels; 0: as wide as the widest of the maps.", .def = 0,
-                   .min = 0, .max = 16384),
-    NODUS_FLAG_INT(NODUS_OPTIONAL, "height", MaskArgs, height, "Height of the mask in pixels; 0: as high as the highest of the maps.",
+    NODUS_FLAG_INT(NODUS_OPTIONAL, "first_step", MaskArgs, first_step,
+                   "The mean is over kept steps from this one on, counted from 0.", .def = 0, .min = 0, .max = 10000),
+    NODUS_FLAG_INT(NODUS_OPTIONAL, "last_step", MaskArgs, last_step, "Up to this one; -1: the last.", .def = -1, .min = -1,
+                   .max = 10000),
+    NODUS_FLAG_INT(NODUS_OPTIONAL, "width", MaskArgs, width, "Width of the mask in pixels; 0: as wide as the widest of the maps.",
                    .def = 0, .min = 0, .max = 16384),
+    NODUS_FLAG_INT(NODUS_OPTIONAL, "height", MaskArgs, height,
+                   "Height of the mask in pixels; 0: as high as the highest of the maps.", .def = 0, .min = 0, .max = 16384),
     NODUS_FLAG_BOOLEAN(NODUS_OPTIONAL, "normalize", MaskArgs, normalize,
                        "Make the largest number of each mask 1; else they are shares of the attention.", true),
 };
@@ -192,7 +278,8 @@ const NodusNode node_attention_maps_to_mask = {
     .run = to_mask,
 };
 
-/* ---- SaveAttentionMaps ------------------------------------------------------------------------------------------------------- */
+/* ---- SaveAttentionMaps -------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct {
     const AttentionMaps *maps;
@@ -229,7 +316,8 @@ static NodusStatus save_maps(NodusCall *call, const void *args)
 static const NodusInput save_inputs[] = {
     NODUS_IN_LINK("attention_maps", SaveArgs, maps, "ATTENTION_MAPS", "What to write."),
     NODUS_IN_STRING("filename_prefix", SaveArgs, filename_prefix,
-                    "Sub-folder and beginning of the names, in the output folder; the layer's name follows.", .def = "attention/maps"),
+                    "Sub-folder and beginning of the names, in the output folder; the layer's name follows.",
+                    .def = "attention/maps"),
 };
 const NodusNode node_save_attention_maps = {
     NODUS_NODE_END("SaveAttentionMaps", "Save Attention Maps", "mask/attention", SaveArgs, save_inputs),

@@ -3,7 +3,7 @@
 #define NODES_ATTENTION_MAPS_H
 #include <nodus/node.h>
 
-enum { ATTENTION_LAYERS = 31 /* at most: so many outputs a plan may have beside its answer */ };
+enum { ATTENTION_LAYERS = 127 /* at most: so many outputs a plan may have beside its answer */ };
 typedef struct AttentionMaps {
     int layers;
     char name[ATTENTION_LAYERS][24];    /* "in4.0", "mid0.0", "out7.1": stage and block, which transformer in it */

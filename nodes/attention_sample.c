@@ -1,10 +1,12 @@
 /* attention_sample.c: SampleWithAttention: a sampling that also tells where each token of its prompt acted.
  *
- * One idea: a patch adds the maps to what the network's plan gives, beside an attention that is left as it was, so the picture is that of
- * SamplerCustomAdvanced, bit for bit; and the maps are a result of this node, so a cached sampling has them too. */
+ * One idea: a patch adds the maps to what the network's plan gives, beside an attention that is left as it was, so the picture is
+ * that of SamplerCustomAdvanced, bit for bit; and the maps are a result of this node, so a cached sampling has them too. */
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
+#include "engine/tensor/device_memory.h"
 #include "engine/tensor/plan.h"
+#include "engine/tensor/tensor.h"
 #include "nodes/attention_maps.h"
 #include "nodes/diffusion/guidance.h"
 #include "nodes/latents.h"
@@ -26,12 +28,18 @@ typedef struct Capture {
     struct Capture *own; /* itself: patches are const, what they gather is not */
     Layer layer[ATTENTION_LAYERS];
     char name[ATTENTION_LAYERS][24];
-    int layers, most_index; /* −1: all transformers of a block */
+    int layers, deepest;
+    int only; /* which transformer of each block; −1: all */
     int64_t most_side;
     const float *sigma;
     int levels, every;
+    int64_t batch;        /* latents */
+    int64_t text, tokens; /* how many the positive prompt has (0: unknown), and how many of them are kept (0: all) */
     NodusTensor *pending[ATTENTION_LAYERS]; /* of the run at hand */
-    NodusTensor **kept;                     /* [levels, layers]: [1, b, tokens of the picture, tokens of the text] */
+    int steps;                              /* that are to be kept */
+    bool *kept;                             /* [steps, layers]: is it there? */
+    NodusTensor
+        *all[ATTENTION_LAYERS]; /* [steps·b, 1, tokens of the picture, tokens of the text], or NULL as long as none is there */
 } Capture;
 
 /* ---- Which layers ---------------------------------------------------------------------------------------------------------- */
@@ -40,8 +48,9 @@ static NodusStatus add_block(NodusCall *call, Capture *c, int stage, int block, 
 {
     static const char *const stages[] = {"in", "mid", "out"};
     if (height > c->most_side || width > c->most_side) return NULL;
+    if (depth > c->deepest) c->deepest = depth;
     for (int i = 0; i < depth; i++) {
-        if (c->most_index >= 0 && i != c->most_index) continue;
+        if (c->only >= 0 && i != c->only) continue;
         if (c->layers == ATTENTION_LAYERS)
             return nodus_input_error(call, "transformer",
                                      "the model has more than %d layers of at most %d × %d: choose one of each block, such as 0",
@@ -69,8 +78,11 @@ static NodusStatus find_layers(NodusCall *call, const Model *model, const Latent
         NODUS_TRY(add_block(call, c, SITE_STAGE_OUTPUT, i, unet->depth_out[i], height[twin], width[twin]));
     }
     if (c->layers) return NULL;
-    return nodus_input_error(call, "max_side", "no layer that attends to the text is as small as %d × %d: set it higher", (int)c->most_side,
-                             (int)c->most_side);
+    if (c->deepest)
+        return nodus_input_error(call, "transformer", "no block of at most %d × %d has as many: 0 to %d, or -1, all of them",
+                                 (int)c->most_side, (int)c->most_side, c->deepest - 1);
+    return nodus_input_error(call, "max_side", "no layer that attends to the text is as small as %d × %d: set it higher",
+                             (int)c->most_side, (int)c->most_side);
 }
 
 /* ---- The patch ------------------------------------------------------------------------------------------------------------- */
@@ -90,7 +102,15 @@ static bool capture_active(const void *self, float sigma)
 static void capture_structure(const void *self, NodusHash *hash)
 {
     const Capture *c = self;
+    nodus_hash_u64(hash, (uint64_t)c->batch);
     for (int i = 0; i < c->layers; i++) nodus_hash_text(hash, c->name[i]);
+}
+
+/* Of what is asked together the items of the positive prompt: the last ones. */
+static OpRef last_items(const Capture *c, OpGraph *graph, OpRef x)
+{
+    const int64_t items = graph_dim(graph, x, 0), count = c->batch < items ? c->batch : items;
+    return op_slice(graph, x, 0, items - count, count);
 }
 
 static NodusStatus capture_build(const void *self, OpGraph *graph, Site *site)
@@ -98,11 +118,13 @@ static NodusStatus capture_build(const void *self, OpGraph *graph, Site *site)
     const Capture *c = self;
     if (site->kind != SITE_ATTENTION_RESULT || op_is_none(site->context)) return NULL;
     int i = 0;
-    while (i < c->layers && (c->layer[i].stage != site->stage || c->layer[i].block != site->block || c->layer[i].index != site->index)) i++;
+    while (i < c->layers &&
+           (c->layer[i].stage != site->stage || c->layer[i].block != site->block || c->layer[i].index != site->index))
+        i++;
     if (i == c->layers) return NULL;
     const float scale = 1 / sqrtf((float)graph_dim(graph, site->q, 2) / (float)site->heads);
-    const OpRef probs = op_softmax(graph, op_scores(graph, site->q, site->k, site->heads, scale), false);
-    op_output(graph, c->name[i], op_mean_channels(graph, probs)); /* [n, 1, tokens, text] */
+    const OpRef scores = op_scores(graph, last_items(c, graph, site->q), last_items(c, graph, site->k), site->heads, scale);
+    op_output(graph, c->name[i], op_mean_channels(graph, op_softmax(graph, scores, false))); /* [batch, 1, tokens, text] */
     return NULL;
 }
 
@@ -115,21 +137,65 @@ static NodusStatus capture_bind(const void *self, void *run_state, float sigma, 
     return NULL;
 }
 
-/* Of the positive prompt's items a copy is kept: the first answer in each step. */
-static NodusStatus keep(Capture *c, const NodusAnswer *answer, int step, int i)
+/* A text is repeated where that of another prompt, asked at the same time, is longer: the attention to a token is the sum over
+ * its places. Takes *own [b, 1, places, tokens]. */
+static NodusStatus keep_tokens(const Capture *c, NodusMath *math, NodusTensor *own, NodusTensor **out)
 {
-    NodusTensor *all = c->pending[i], *own, **to = &c->kept[step * c->layers + i];
-    const int64_t items = nodus_tensor_dim(all, 0), batch = items / answer->members, tokens = nodus_tensor_dim(all, 2);
-    if (*to) return NULL;
-    if (tokens != c->layer[i].height * c->layer[i].width)
-        return nodus_error(
-            NODUS_ERROR_INPUT,
-            "attention maps: layer %s sees %d places in place of %d × %d: is a patch in force that shrinks the picture, or an area?",
-            c->name[i], (int)tokens, (int)c->layer[i].height, (int)c->layer[i].width);
-    NODUS_TRY(nodus_tensor_slice(answer->math, &own, all, 0, items - batch, batch));
-    NODUS_TRY(nodus_tensor_affine(answer->math, to, own, 1, 0));
-    nodus_tensor_release(answer->math, own);
+    const int64_t given = nodus_tensor_dim(own, 3), text = c->text && given % c->text == 0 ? c->text : given;
+    const int64_t tokens = c->tokens && c->tokens < text ? c->tokens : text;
+    NodusTensor *sum, *part, *more;
+    NODUS_TRY(nodus_tensor_slice(math, &part, own, 3, 0, tokens));
+    NODUS_TRY(nodus_tensor_affine(math, &sum, part, 1, 0));
+    nodus_tensor_release(math, part);
+    for (int64_t at = text; at < given; at += text) {
+        NODUS_TRY(nodus_tensor_slice(math, &part, own, 3, at, tokens));
+        NODUS_TRY(nodus_tensor_add(math, &more, sum, part));
+        nodus_tensor_release(math, part);
+        nodus_tensor_release(math, sum);
+        sum = more;
+    }
+    nodus_tensor_release(math, own);
+    *out = sum;
     return NULL;
+}
+
+/* Puts a step's maps where they belong. One array a layer has room for all steps from the start: small ones, joined at the end,
+ * would take the memory twice. Takes `own`. */
+static NodusStatus keep_step(Capture *c, NodusMath *math, int slot, int i, NodusTensor *own)
+{
+    const int64_t batch = nodus_tensor_dim(own, 0);
+    const int64_t dim[] = {c->steps * batch, 1, nodus_tensor_dim(own, 2), nodus_tensor_dim(own, 3)};
+    NodusTensor *place;
+    if (!c->all[i]) NODUS_TRY(nodus_tensor_fill(math, &c->all[i], 4, dim, 0));
+    for (int k = 0; k < 4; k++)
+        if (nodus_tensor_dim(c->all[i], k) != dim[k])
+            return nodus_error(NODUS_ERROR_INPUT,
+                               "attention maps: the prompts of layer %s have %d tokens in one step and %d in another", c->name[i],
+                               (int)nodus_tensor_dim(c->all[i], 3), (int)dim[3]);
+    NODUS_TRY(nodus_tensor_slice(math, &place, c->all[i], 0, slot * batch, batch));
+    const View to = view_of(place), from = view_of(own);
+    NODUS_TRY(device_copy(math->device, &to, &from));
+    c->kept[slot * c->layers + i] = true;
+    nodus_tensor_release(math, place);
+    nodus_tensor_release(math, own);
+    return NULL;
+}
+
+/* The first answer in each step is kept. */
+static NodusStatus keep(Capture *c, const NodusAnswer *answer, int slot, int i)
+{
+    NodusTensor *own = c->pending[i], *tokens;
+    const int64_t places = nodus_tensor_dim(own, 2);
+    if (c->kept[slot * c->layers + i]) return NULL;
+    if (places != c->layer[i].height * c->layer[i].width)
+        return nodus_error(NODUS_ERROR_INPUT,
+                           "attention maps: layer %s sees %d places in place of %d × %d: take away the patch that shrinks the "
+                           "picture, or let the first "
+                           "prompt have no area",
+                           c->name[i], (int)places, (int)c->layer[i].height, (int)c->layer[i].width);
+    c->pending[i] = NULL;
+    NODUS_TRY(keep_tokens(c, answer->math, own, &tokens));
+    return keep_step(c, answer->math, slot, i, tokens);
 }
 
 static NodusStatus capture_answer(const void *self, void *run_state, NodusAnswer *answer)
@@ -139,7 +205,7 @@ static NodusStatus capture_answer(const void *self, void *run_state, NodusAnswer
     if (answer->guided || !answer->out || step < 0) return NULL;
     for (int i = 0; i < c->layers; i++) {
         if (!c->pending[i]) continue; /* another patch gave the answer */
-        if (answer->leads) NODUS_TRY(keep(c, answer, step, i));
+        if (answer->leads) NODUS_TRY(keep(c, answer, step / c->every, i));
         nodus_tensor_release(answer->math, c->pending[i]);
         c->pending[i] = NULL;
     }
@@ -169,23 +235,26 @@ typedef struct {
     const SamplerObject *sampler;
     const NodusTensor *sigmas;
     const Latent *latent_image;
-    int64_t max_side, every, transformer;
+    int64_t max_side, every, transformer, tokens;
 } SampleArgs;
 
 /* A layer's maps of all steps that have some, as one array. */
 static NodusStatus join_steps(NodusCall *call, const Capture *c, int layer, NodusTensor **out)
 {
-    const NodusTensor **step = nodus_alloc(call, (size_t)c->levels * sizeof *step);
-    NodusTensor *all;
+    NodusTensor **step = nodus_alloc(call, (size_t)c->steps * sizeof *step), *all = c->all[layer];
     int steps = 0;
     if (!step) return status_memory();
-    for (int i = 0; i < c->levels; i++)
-        if (c->kept[i * c->layers + layer]) step[steps++] = c->kept[i * c->layers + layer];
+    for (int i = 0; i < c->steps; i++) {
+        if (!c->kept[i * c->layers + layer]) continue;
+        const int64_t batch = nodus_tensor_dim(all, 0) / c->steps;
+        NODUS_TRY(nodus_tensor_slice(nodus_math(call), &step[steps++], all, 0, i * batch, batch));
+    }
     if (!steps)
-        return nodus_error(NODUS_ERROR_INPUT, "no step gave attention maps of layer %s: does a patch answer in place of the network?",
+        return nodus_error(NODUS_ERROR_INPUT,
+                           "no step gave attention maps of layer %s: does a patch answer in place of the network?",
                            c->name[layer]);
     const int64_t batch = nodus_tensor_dim(step[0], 0), text = nodus_tensor_dim(step[0], 3);
-    NODUS_TRY(nodus_tensor_concat(nodus_math(call), &all, 0, steps, step));
+    if (steps < c->steps) NODUS_TRY(nodus_tensor_concat(nodus_math(call), &all, 0, steps, (const NodusTensor *const *)step));
     return nodus_tensor_reshape(nodus_math(call), out, all, 5,
                                 (const int64_t[]){steps, batch, c->layer[layer].height, c->layer[layer].width, text});
 }
@@ -229,7 +298,7 @@ static NodusStatus sample_capture(NodusCall *call, const SampleArgs *in, Capture
                              .add_noise = !in->noise->none,
                              .new_known_noise = in->sampler->repaint.new_noise};
     NodusTensor *out;
-    c->kept = nodus_alloc(call, (size_t)c->levels * (size_t)c->layers * sizeof *c->kept);
+    c->kept = nodus_alloc(call, (size_t)c->steps * (size_t)c->layers * sizeof *c->kept);
     if (!c->kept) return status_memory();
     NODUS_TRY(with_capture(call, in->guider, c, &model, &guider));
     if (in->sampler->bind) NODUS_TRY(in->sampler->bind(call, in->sampler, &request.options));
@@ -249,7 +318,16 @@ static NodusStatus sample_run(NodusCall *call, const void *args)
         return nodus_input_error(call, "sigmas", "has %lld noise levels; it needs 2 to %d", (long long)levels, MOST_LEVELS);
     Capture *c = nodus_alloc(call, sizeof *c);
     if (!c) return status_memory();
-    *c = (Capture){.own = c, .levels = (int)levels, .every = (int)in->every, .most_side = in->max_side, .most_index = (int)in->transformer};
+    const Conditioning *positive = in->guider->list[GUIDER_POSITIVE];
+    *c = (Capture){.own = c,
+                   .levels = (int)levels,
+                   .every = (int)in->every,
+                   .steps = (int)((levels - 2) / in->every) + 1,
+                   .most_side = in->max_side,
+                   .only = (int)in->transformer,
+                   .batch = nodus_tensor_dim(in->latent_image->samples, 0),
+                   .text = positive && positive->count ? nodus_tensor_dim(positive->cond[0].text, 1) : 0,
+                   .tokens = in->tokens};
     NODUS_TRY(nodus_tensor_map_f32(nodus_math(call), in->sigmas, &c->sigma));
     NODUS_TRY(find_layers(call, model, in->latent_image, c));
     return sample_capture(call, in, c);
@@ -272,19 +350,24 @@ static const NodusInput sample_inputs[] = {
     NODUS_IN_LINK("sigmas", SampleArgs, sigmas, "SIGMAS", "The noise levels, one more than there are steps."),
     NODUS_IN_LINK("latent_image", SampleArgs, latent_image, "LATENT", "Where to start: an empty latent, or an encoded picture."),
     NODUS_FLAG_INT(NODUS_OPTIONAL, "max_side", SampleArgs, max_side,
-                   "Maps of layers up to so many places high and wide are kept: large ones show texture and fill memory.", .def = 32,
-                   .min = 1, .max = 256),
-    NODUS_FLAG_INT(NODUS_OPTIONAL, "every", SampleArgs, every, "Maps of each such step are kept: 1 all, 2 the first, third, fifth …",
-                   .def = 1, .min = 1, .max = MOST_LEVELS),
+                   "Maps of layers up to so many places high and wide are kept: large ones show texture and fill memory.",
+                   .def = 32, .min = 1, .max = 256),
+    NODUS_FLAG_INT(NODUS_OPTIONAL, "every", SampleArgs, every,
+                   "Maps of each such step are kept: 1 all, 2 the first, third, fifth …", .def = 1, .min = 1, .max = MOST_LEVELS),
     NODUS_FLAG_INT(NODUS_OPTIONAL, "transformer", SampleArgs, transformer,
-                   "Which transformer of each block: -1 all; SDXL has too many for that.", .def = -1, .min = -1, .max = 63),
+                   "Which transformer of each block: -1 all. SDXL has up to ten in one.", .def = -1, .min = -1, .max = 63),
+    NODUS_FLAG_INT(
+        NODUS_OPTIONAL, "tokens", SampleArgs, tokens,
+        "Maps of so many tokens are kept, from the start on: a short prompt fills few of 77, and fewer take less memory. 0: all.",
+        .def = 0, .min = 0, .max = 4096),
 };
 static const NodusOutput sample_outputs[] = {
     {.name = "LATENT", .type = "LATENT", .tooltip = "The latent after sampling."},
     {.name = "ATTENTION_MAPS", .type = "ATTENTION_MAPS", .tooltip = "Where each token of the prompt acted, by layer and step."},
 };
 const NodusNode node_sample_with_attention = {
-    NODUS_NODE("SampleWithAttention", "Sample with Attention", "sampling/custom_sampling", SampleArgs, sample_inputs, sample_outputs),
+    NODUS_NODE("SampleWithAttention", "Sample with Attention", "sampling/custom_sampling", SampleArgs, sample_inputs,
+               sample_outputs),
     .help = "Make a picture and keep the maps of attention to its prompt: where in the picture each word acted.",
     .example = "graphs/attention_maps.json",
     .run = sample_run,

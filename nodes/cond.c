@@ -4,6 +4,7 @@
  * One idea: combining gives more entries, each an evaluation of its own; concatenating and averaging give other texts. */
 #include "engine/base/status.h"
 #include "nodes/cond.h"
+#include "nodes/cost.h"
 
 const NodusOutput cond_outputs[1] = {{.name = "CONDITIONING", .type = "CONDITIONING", .tooltip = "The conditioning."}};
 const NodusOutput cond_pair_outputs[2] = {
@@ -37,12 +38,13 @@ NodusStatus cond_finish(NodusCall *call, uint32_t slot, Conditioning *changed, N
     return status;
 }
 
-/* The family of what comes out is that of what went in. */
+/* The family of what comes out is that of what went in, and so is what guides it. */
 NodusStatus cond_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)
 {
     (void)call;
     (void)args;
     out[0].family = in[0].family;
+    out[0].file = in[0].file;
     return NULL;
 }
 
@@ -52,6 +54,8 @@ NodusStatus cond_infer_pair(NodusCall *call, const void *args, const NodusFacts 
     (void)args;
     out[0].family = in[0].family;
     out[1].family = in[1].family;
+    out[0].file = in[0].file;
+    out[1].file = in[1].file;
     return NULL;
 }
 
@@ -69,6 +73,13 @@ static NodusStatus cond_combine(NodusCall *call, const void *args)
     return nodus_emit(call, 0, &type_conditioning, both);
 }
 
+static NodusStatus cond_combine_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)
+{
+    NODUS_TRY(cond_infer(call, args, in, out));
+    out[0].file = cost_files(call, in[0].file, in[1].file);
+    return NULL;
+}
+
 static const NodusInput combine_inputs[] = {
     NODUS_IN_LINK("conditioning_1", CombineArgs, conditioning_1, "CONDITIONING", "What the picture should follow."),
     NODUS_IN_LINK("conditioning_2", CombineArgs, conditioning_2, "CONDITIONING", "What it should follow as well."),
@@ -79,7 +90,7 @@ const NodusNode node_conditioning_combine = {
             "place, by strength, area and mask.",
     .example = "graphs/regional.json",
     .run = cond_combine,
-    .infer = cond_infer,
+    .infer = cond_combine_infer,
 };
 
 /* ---- ConditioningConcat, ConditioningAverage ----------------------------------------------------------------------- */

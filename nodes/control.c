@@ -9,6 +9,7 @@
 #include "engine/tensor/derived.h"
 #include "nodes/cond.h"
 #include "nodes/control.h"
+#include "nodes/cost.h"
 #include "nodes/model_file.h"
 #include "nodes/text_encode.h"
 #include <stdio.h>
@@ -124,6 +125,20 @@ static NodusStatus load_fingerprint(NodusCall *call, const void *args, NodusHash
     return nodus_hash_file(call, hash, path);
 }
 
+static NodusStatus load_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)
+{
+    const LoadArgs *given = args;
+    (void)in;
+    return nodus_find_file(call, "controlnet", given->name, &out[0].file);
+}
+
+static NodusStatus load_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)
+{
+    const LoadArgs *given = args;
+    (void)in;
+    return cost_file(call, "controlnet", given->name, out);
+}
+
 #define CONTROL_NAME NODUS_IN_COMBO("control_net_name", LoadArgs, name, "A file of models/controlnet.", .folder = "controlnet")
 static const NodusInput load_inputs[] = {CONTROL_NAME};
 static const NodusOutput load_outputs[] = {{.name = "CONTROL_NET", .type = "CONTROL_NET", .tooltip = "What lets a picture guide the sampling."}};
@@ -134,6 +149,8 @@ const NodusNode node_control_net_loader = {
     .example = "graphs/control.json",
     .run = load,
     .fingerprint = load_fingerprint,
+    .infer = load_infer,
+    .cost = load_cost,
 };
 
 static const NodusInput load_difference_inputs[] = {
@@ -147,6 +164,8 @@ const NodusNode node_diff_control_net_loader = {
     .example = "graphs/control_difference.json",
     .run = load,
     .fingerprint = load_fingerprint,
+    .infer = load_infer,
+    .cost = load_cost,
 };
 
 /* ---- Unions --------------------------------------------------------------------------------------------------------------- */
@@ -185,6 +204,13 @@ static NodusStatus set_type(NodusCall *call, const void *args)
     return nodus_emit(call, 0, &type_control_net, told);
 }
 
+static NodusStatus set_type_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)
+{
+    (void)call, (void)args;
+    out[0].file = in[0].file;
+    return NULL;
+}
+
 static const NodusInput set_type_inputs[] = {
     NODUS_IN_LINK("control_net", TypeArgs, control, "CONTROL_NET", "A union ControlNet: one that learned several kinds of pictures."),
     NODUS_IN_COMBO("type", TypeArgs, type, "What the picture is. auto: the network is not told, and takes the picture as it is.",
@@ -197,6 +223,7 @@ const NodusNode node_set_union_control_net_type = {
     .help = "Tell a union ControlNet of what kind the picture is that it will get: edges, depth, a pose.",
     .example = "graphs/control_union.json",
     .run = set_type,
+    .infer = set_type_infer,
 };
 
 /* ---- Applying ------------------------------------------------------------------------------------------------------------- */
@@ -243,6 +270,27 @@ static NodusStatus apply(NodusCall *call, const void *args)
     return apply_to(call, 1, in, in->negative, false);
 }
 
+/* What the conditioning had, and the network. */
+static const char *guided_by(NodusCall *call, const ApplyArgs *in, const NodusFacts *to, const NodusFacts *net)
+{
+    if (in->strength == 0 || !net->file) return to->file;
+    return cost_files(call, to->file, cost_files(call, "\n", net->file));
+}
+
+static NodusStatus apply_old_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)
+{
+    NODUS_TRY(cond_infer(call, args, in, out));
+    out[0].file = guided_by(call, args, &in[0], &in[1]);
+    return NULL;
+}
+
+static NodusStatus apply_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)
+{
+    NODUS_TRY(cond_infer_pair(call, args, in, out));
+    for (int i = 0; i < 2; i++) out[i].file = guided_by(call, args, &in[i], &in[2]);
+    return NULL;
+}
+
 #define CONTROL_NET_IN NODUS_IN_LINK("control_net", ApplyArgs, control, "CONTROL_NET", "The ControlNet or T2I-Adapter.")
 #define PICTURE_IN NODUS_IN_LINK("image", ApplyArgs, image, "IMAGE", "The picture that guides, of the kind that the network learned: edges, depth, a pose …")
 #define STRENGTH_IN                                                                                                                  \
@@ -259,7 +307,7 @@ const NodusNode node_control_net_apply = {
     .help = "Let a picture guide a conditioning, and the other one of a sampling with it. ControlNetApplyAdvanced is its successor.",
     .example = "graphs/control_old.json",
     .run = apply_old,
-    .infer = cond_infer,
+    .infer = apply_old_infer,
 };
 
 static const NodusInput apply_inputs[] = {
@@ -277,7 +325,7 @@ const NodusNode node_control_net_apply_advanced = {
     .help = "Let a picture guide both conditionings, in a part of the sampling. Several can be put on one after the other.",
     .example = "graphs/control.json",
     .run = apply,
-    .infer = cond_infer_pair,
+    .infer = apply_infer,
 };
 
 /* ---- CLIPTextEncodeControlnet ----------------------------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
  * when the levels end above 0. */
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
+#include "nodes/cost.h"
 #include "nodes/diffusion/guidance.h"
 #include "nodes/diffusion/noise.h"
 #include "nodes/latents.h"
@@ -104,7 +105,9 @@ static NodusStatus custom_simple_infer(NodusCall *call, const void *args, const 
 static NodusStatus custom_simple_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)
 {
     const CustomArgs *given = args;
-    return custom_cost(call, &in[SIMPLE_MODEL], given->cfg == 1 ? 1 : 2, &in[SIMPLE_SIGMAS], &in[SIMPLE_LATENT], out);
+    NodusFacts guided = in[SIMPLE_MODEL];
+    guided.file = cost_files(call, cost_files(call, guided.file, in[SIMPLE_POSITIVE].file), in[SIMPLE_NEGATIVE].file);
+    return custom_cost(call, &guided, given->cfg == 1 ? 1 : 2, &in[SIMPLE_SIGMAS], &in[SIMPLE_LATENT], out);
 }
 
 static const NodusInput simple_inputs[] = {

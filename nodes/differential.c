@@ -15,7 +15,7 @@ static void differential_identity(const void *self, NodusHash *hash)
     nodus_hash_double(hash, ((const Differential *)self)->strength);
 }
 
-/* 1 where mask ≥ left, else 0; mixed with the mask itself when the strength is below 1. */
+/* 1 where mask ≥ left, else 0; mixed with the mask itself when the strength is below 1. ComfyUI does not mix at 0. */
 static NodusStatus differential_mask(const void *self, NodusMath *math, float left, const NodusTensor *mask, NodusTensor **out)
 {
     const float steep = 1e30f; /* makes any difference that an f32 can tell from 0 here more than 1 */
@@ -27,7 +27,7 @@ static NodusStatus differential_mask(const void *self, NodusMath *math, float le
     NODUS_TRY(nodus_tensor_clamp(math, &hard, steeper, 0, 1));
     nodus_tensor_release(math, steeper);
     *out = hard;
-    if (strength >= 1) return NULL;
+    if (strength >= 1 || strength <= 0) return NULL;
     NODUS_TRY(nodus_tensor_lincomb(math, out, 2, (float[]){strength, 1 - strength}, (const NodusTensor *[]){hard, mask}));
     nodus_tensor_release(math, hard);
     return NULL;
@@ -62,8 +62,8 @@ static NodusStatus differential_infer(NodusCall *call, const void *args, const N
 static const NodusInput differential_inputs[] = {
     NODUS_IN_LINK("model", DifferentialArgs, model, "MODEL", "The diffusion model."),
     NODUS_FLAG_FLOAT(NODUS_OPTIONAL, "strength", DifferentialArgs, strength,
-                     "How hard the line between old and new is at each step; at 0 the mask stays as it is.", .def = 1, .min = 0,
-                     .max = 1, .step = 0.01),
+                     "How hard the line between old and new is at each step; near 0 the mask stays as it is, 0 means 1 as in ComfyUI.",
+                     .def = 1, .min = 0, .max = 1, .step = 0.01),
 };
 static const NodusOutput differential_outputs[] = {{.name = "MODEL", .type = "MODEL", .tooltip = "The model, with such masks."}};
 const NodusNode node_differential_diffusion = {

@@ -6,6 +6,7 @@
 #include "nodes/cond.h"
 #include "nodes/diffusion/boxes.h"
 #include "nodes/gligen.h"
+#include "nodes/cost.h"
 #include "nodes/model_file.h"
 #include "nodes/text_encode.h"
 
@@ -53,6 +54,13 @@ static NodusStatus gligen_load_fingerprint(NodusCall *call, const void *args, No
     return nodus_hash_file(call, hash, path);
 }
 
+static NodusStatus gligen_load_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)
+{
+    const LoadArgs *given = args;
+    (void)in;
+    return cost_file(call, "gligen", given->name, out);
+}
+
 static const NodusInput load_inputs[] = {
     NODUS_IN_COMBO("gligen_name", LoadArgs, name, "A file of models/gligen.", .folder = "gligen"),
 };
@@ -64,6 +72,7 @@ const NodusNode node_gligen_loader = {
     .example = "graphs/gligen.json",
     .run = gligen_load,
     .fingerprint = gligen_load_fingerprint,
+    .cost = gligen_load_cost,
 };
 
 /* ---- GLIGENTextBoxApply ------------------------------------------------------------------------------------------------------- */

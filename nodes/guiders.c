@@ -4,6 +4,7 @@
  * outlives the nodes that made them. The rules are in nodes/diffusion/guider.c. */
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
+#include "nodes/cost.h"
 #include "nodes/objects.h"
 #include "nodes/sample.h"
 
@@ -91,6 +92,7 @@ static NodusStatus guiders_infer(NodusCall *call, const NodusFacts *in, const No
 {
     for (int i = 1; i <= heard; i++) NODUS_TRY(sample_check_family(call, &in[0], inputs[i].name, &in[i]));
     out[0] = in[0];
+    for (int i = 1; i <= lists; i++) out[0].file = cost_files(call, out[0].file, in[i].file);
     out[0].rank = 1;
     out[0].dim[0] = lists;
     return NULL;

@@ -6,6 +6,7 @@
 #include "engine/base/status.h"
 #include "engine/tensor/derived.h"
 #include "nodes/guidance_nodes.h"
+#include "nodes/cost.h"
 #include "nodes/model_file.h"
 #include "nodes/models/keys.h"
 #include "nodes/patch_numbers.h"
@@ -13,10 +14,17 @@
 #include <string.h>
 
 enum { MOST_LAYERS = 64, KEY_ROOM = 512 };
-static const float EPS = 1e-5f, LEAK = 0.01f;
+static const float EPS = 1e-5f, LEAK = 0.01f, SELU_SCALE = 1.0507009873554805f, SELU_ALPHA = 1.6732632423543773f;
 
-typedef enum HyperActivation { LINEAR, RELU, LEAKY_RELU, SWISH, TANH, SIGMOID, SOFTSIGN, ACTIVATIONS } HyperActivation;
-static const char *const activation_names[ACTIVATIONS] = {"linear", "relu", "leakyrelu", "swish", "tanh", "sigmoid", "softsign"};
+/* The names are torch's in small letters, for all that the tensor operations make up exactly; a swish is a hard one, as in ComfyUI, which
+ * knows the first eight and mish and leaves the model as it is with any other. */
+typedef enum HyperActivation {
+    LINEAR, RELU, LEAKY_RELU, SWISH, TANH, SIGMOID, SOFTSIGN, ELU, GELU, HARD_SIGMOID, HARD_SWISH, HARD_TANH, MISH, RELU6, SELU, SILU,
+    SOFT_SHRINK, TANH_SHRINK, CELU, ACTIVATIONS
+} HyperActivation;
+static const char *const activation_names[ACTIVATIONS] = {
+    "linear", "relu", "leakyrelu", "swish", "tanh", "sigmoid", "softsign", "elu", "gelu", "hardsigmoid", "hardswish", "hardtanh", "mish",
+    "relu6", "selu", "silu", "softshrink", "tanhshrink", "celu"};
 
 typedef struct Hypernetwork {
     PatchNumbers numbers; /* the strength */
@@ -27,6 +35,40 @@ typedef struct Hypernetwork {
 
 /* ---- In the network --------------------------------------------------------------------------------------------------- */
 
+static OpRef above(OpGraph *g, OpRef x, float floor)
+{
+    return op_leaky_relu(g, op_affine(g, x, 1, -floor), 0); /* max(x − floor, 0) */
+}
+
+/* min(x, 0) */
+static OpRef below_zero(OpGraph *g, OpRef x)
+{
+    return op_affine(g, op_leaky_relu(g, op_affine(g, x, -1, 0), 0), -1, 0);
+}
+
+/* clamp(x, low, high) − low */
+static OpRef clamped(OpGraph *g, OpRef x, float low, float high)
+{
+    return op_sub(g, above(g, x, low), above(g, x, high));
+}
+
+/* e^x − 1 of what is not above 0: 2t / (1 − t) with t = tanh(x/2). */
+static OpRef exp_less_one(OpGraph *g, OpRef x)
+{
+    const OpRef t = op_tanh(g, op_affine(g, x, 0.5f, 0));
+    return op_div(g, op_affine(g, t, 2, 0), op_affine(g, t, -1, 1));
+}
+
+/* x·tanh(ln(1 + e^x)), whose tanh is n / (n + 2) with n = e^x·(e^x + 2); each half with the power that is at most 1. */
+static OpRef mish(OpGraph *g, OpRef x)
+{
+    const OpRef low = below_zero(g, x), high = above(g, x, 0);
+    const OpRef a = op_affine(g, exp_less_one(g, low), 1, 1), n = op_mul(g, a, op_affine(g, a, 1, 2));
+    const OpRef b = op_affine(g, exp_less_one(g, op_affine(g, high, -1, 0)), 1, 1), top = op_affine(g, b, 2, 1);
+    const OpRef whole = op_add(g, top, op_affine(g, op_mul(g, b, b), 2, 0));
+    return op_add(g, op_mul(g, low, op_div(g, n, op_affine(g, n, 1, 2))), op_mul(g, high, op_div(g, top, whole)));
+}
+
 static OpRef activate(OpGraph *g, HyperActivation activation, OpRef x)
 {
     switch (activation) {
@@ -34,14 +76,22 @@ static OpRef activate(OpGraph *g, HyperActivation activation, OpRef x)
     case LEAKY_RELU: return op_leaky_relu(g, x, LEAK);
     case TANH: return op_tanh(g, x);
     case SIGMOID: return op_affine(g, op_tanh(g, op_affine(g, x, 0.5f, 0)), 0.5f, 0.5f);
-    case SWISH: { /* x·clamp(x + 3, 0, 6)/6 */
-        const OpRef gate = op_sub(g, op_leaky_relu(g, op_affine(g, x, 1, 3), 0), op_leaky_relu(g, op_affine(g, x, 1, -3), 0));
-        return op_affine(g, op_mul(g, x, gate), 1.0f / 6, 0);
-    }
-    case SOFTSIGN: { /* x / (1 + |x|) */
-        const OpRef size = op_add(g, op_leaky_relu(g, x, 0), op_leaky_relu(g, op_affine(g, x, -1, 0), 0));
-        return op_div(g, x, op_affine(g, size, 1, 1));
-    }
+    case SWISH:
+    case HARD_SWISH: return op_affine(g, op_mul(g, x, clamped(g, x, -3, 3)), 1.0f / 6, 0);
+    case SOFTSIGN: return op_div(g, x, op_affine(g, op_sub(g, above(g, x, 0), below_zero(g, x)), 1, 1)); /* x / (1 + |x|) */
+    case ELU:
+    case CELU: return op_add(g, above(g, x, 0), exp_less_one(g, below_zero(g, x)));
+    case SELU:
+        return op_add(g, op_affine(g, above(g, x, 0), SELU_SCALE, 0),
+                      op_affine(g, exp_less_one(g, below_zero(g, x)), SELU_SCALE * SELU_ALPHA, 0));
+    case GELU: return op_gelu(g, x);
+    case SILU: return op_silu(g, x);
+    case MISH: return mish(g, x);
+    case RELU6: return clamped(g, x, 0, 6);
+    case HARD_SIGMOID: return op_affine(g, clamped(g, x, -3, 3), 1.0f / 6, 0);
+    case HARD_TANH: return op_affine(g, clamped(g, x, -1, 1), 1, -1);
+    case SOFT_SHRINK: return op_sub(g, above(g, x, 0.5f), above(g, op_affine(g, x, -1, 0), 0.5f));
+    case TANH_SHRINK: return op_sub(g, x, op_tanh(g, x));
     default: return x;
     }
 }
@@ -66,11 +116,10 @@ static bool is_norm(OpGraph *g, int layer)
     return graph_rank(g, op_weight(g, key)) == 1;
 }
 
-static bool is_last(OpGraph *g, int layer)
+/* A norm behind the last product makes that one, too, a layer in the middle, as in ComfyUI. */
+static bool is_last(const OpGraph *g, int layer)
 {
-    while ((layer = next_layer(g, layer + 1)) >= 0)
-        if (!is_norm(g, layer)) return false;
-    return true;
+    return next_layer(g, layer + 1) < 0;
 }
 
 static OpRef run_net(OpGraph *g, const Hypernetwork *self, int64_t width, int number, OpRef x)
@@ -141,6 +190,24 @@ typedef struct {
     double strength;
 } HyperArgs;
 
+/* Whether there is the first layer of "WIDTH.NUMBER". */
+static bool starts(const WeightSet *file, const char *width, int length, int number)
+{
+    for (int layer = 0; layer < MOST_LAYERS; layer++)
+        if (keys_get(file, "", "%.*s.%d.linear.%d.weight", length, width, number, layer)) return true;
+    return false;
+}
+
+/* "768.0.linear.0.weight": one of a pair, of which both must be there: v + strength·v would be no network at all. */
+static NodusStatus check_pair(const WeightSet *file, const char *name)
+{
+    const int length = (int)strcspn(name, ".");
+    const bool width = length > 0 && strspn(name, "0123456789") == (size_t)length;
+    if (width && starts(file, name, length, 0) && starts(file, name, length, 1)) return NULL;
+    return nodus_error(NODUS_ERROR_FILE, "\"%.200s\" belongs to no pair of networks \"WIDTH.0.linear.N\" and "
+                       "\"WIDTH.1.linear.N\" with N below %d", name, MOST_LAYERS);
+}
+
 /* Its layers, under the first scope that the model has free. */
 static NodusStatus join(Derived *derived, const Model *model, WeightSet *file, char *scope, size_t room)
 {
@@ -151,6 +218,7 @@ static NodusStatus join(Derived *derived, const Model *model, WeightSet *file, c
     for (int i = 0; i < weights_count(file); i++) {
         const char *old = weights_at(file, i)->name;
         if (!strstr(old, ".linear.")) continue;
+        NODUS_TRY(check_pair(file, old));
         if (snprintf(name, sizeof name, "%s%s", scope, old) < (int)sizeof name) NODUS_TRY(derived_join(derived, name, file, i));
         layers++;
     }
@@ -213,10 +281,18 @@ static NodusStatus hyper_fingerprint(NodusCall *call, const void *args, NodusHas
     return nodus_hash_file(call, hash, path);
 }
 
+static NodusStatus hyper_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)
+{
+    const HyperArgs *given = args;
+    (void)in;
+    return cost_file(call, "hypernetworks", given->name, out);
+}
+
 static const NodusInput hyper_inputs[] = {
     GUIDANCE_MODEL(HyperArgs),
     NODUS_IN_COMBO("hypernetwork_name", HyperArgs, name, "A file of models/hypernetworks.", .folder = "hypernetworks"),
-    NODUS_IN_FLOAT("strength", HyperArgs, strength, "How strongly it changes keys and values.", .def = 1, .min = -10, .max = 10, .step = 0.01),
+    NODUS_IN_FLOAT("strength", HyperArgs, strength, "How strongly it changes keys and values.", .def = 1,
+                   .min = -10, .max = 10, .step = 0.01),
 };
 const NodusNode node_hypernetwork_loader = {
     NODUS_NODE("HypernetworkLoader", "HypernetworkLoader", "loaders", HyperArgs, hyper_inputs, guidance_outputs),
@@ -225,4 +301,5 @@ const NodusNode node_hypernetwork_loader = {
     .example = "graphs/hypernetwork.json",
     .run = hyper_load,
     .fingerprint = hyper_fingerprint,
+    .cost = hyper_cost,
 };

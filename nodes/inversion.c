@@ -101,7 +101,11 @@ static NodusStatus invert(NodusCall *call, const void *args)
     float *rising;
     NodusTensor *out;
     NODUS_TRY(levels(call, in, &rising, &request.sigma_count));
-    if (!rising) return latent_emit(call, 0, &bare, bare.samples);
+    if (!rising) {
+        nodus_warn(call, "start_at_step is %d of %d steps: no step is left to invert, and the picture stays as it is",
+                   (int)in->start_at_step, (int)in->steps);
+        return latent_emit(call, 0, &bare, bare.samples);
+    }
     request.sigmas = rising;
     NodusStatus status = guidance_sample(call, &request, &out, NULL);
     memory_free(rising);

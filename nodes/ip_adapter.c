@@ -8,6 +8,7 @@
 #include "engine/tensor/plan.h"
 #include "nodes/diffusion/image_prompt.h"
 #include "nodes/guidance_nodes.h"
+#include "nodes/cost.h"
 #include "nodes/model_file.h"
 #include "nodes/vision.h"
 #include <stdio.h>
@@ -75,6 +76,13 @@ static NodusStatus adapter_load_fingerprint(NodusCall *call, const void *args, N
     return nodus_hash_file(call, hash, path);
 }
 
+static NodusStatus adapter_load_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)
+{
+    const LoadArgs *given = args;
+    (void)in;
+    return cost_file(call, "ipadapter", given->name, out);
+}
+
 static const NodusInput load_inputs[] = {
     NODUS_IN_COMBO("ipadapter_file", LoadArgs, name, "A file of models/ipadapter.", .folder = "ipadapter"),
 };
@@ -86,6 +94,7 @@ const NodusNode node_ip_adapter_model_loader = {
     .example = "graphs/ip_adapter.json",
     .run = adapter_load,
     .fingerprint = adapter_load_fingerprint,
+    .cost = adapter_load_cost,
 };
 
 /* ---- IPAdapterUnifiedLoader --------------------------------------------------------------------------------------------------- */

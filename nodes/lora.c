@@ -4,8 +4,10 @@
  * and a stack of LoRAs is a stack of such notes. */
 #include "engine/base/status.h"
 #include "engine/formats/weights_file.h"
+#include "nodes/cost.h"
 #include "nodes/lora.h"
 #include "nodes/lora_apply.h"
+#include <string.h>
 
 typedef struct {
     const Model *model;
@@ -34,14 +36,47 @@ static NodusStatus put_clip(Lora *lora, double strength, Clip **clip)
     return NULL;
 }
 
+enum { MOST_NAMES = 3 };
+
+/* ": 'a', 'b', 'c'": the first parts that found no layer. */
+static const char *names_of_rest(NodusCall *call, const Lora *lora)
+{
+    NodusText *text = nodus_text(call);
+    int count = 0;
+    for (int i = 0; text && lora->seen && count < MOST_NAMES && i < weights_count(lora->weights); i++) {
+        if (lora->seen[i] || !lora_begins(lora, i)) continue;
+        nodus_error_free(nodus_print(text, "%s'%.120s'", count++ ? ", " : ": ", weights_at(lora->weights, i)->name));
+    }
+    return text ? nodus_text_get(text) : "";
+}
+
+/* Entries of no kind of patch. A file with embeddings is a bundle: prompts find theirs in models/embeddings only. */
+static void warn_of_strangers(NodusCall *call, const char *name, const Lora *lora)
+{
+    const char *embedding = NULL, *other = NULL, bundle[] = "bundle_emb.";
+    int others = 0;
+    for (int i = 0; i < weights_count(lora->weights); i++) {
+        const char *key = weights_at(lora->weights, i)->name;
+        if (!strncmp(key, bundle, sizeof bundle - 1)) embedding = embedding ? embedding : key + sizeof bundle - 1;
+        else if (!lora_knows(key)) other = others++ ? other : key;
+    }
+    if (embedding)
+        nodus_warn(call, "'%s' brings embeddings, such as '%.120s', which are not used from here: put them into models/embeddings", name,
+                   embedding);
+    if (other)
+        nodus_warn(call, "'%s': %d entries are of no kind of LoRA that is known here and are left out, the first is '%.120s'", name, others,
+                   other);
+}
+
 static void warn_of_rest(NodusCall *call, const char *name, const Lora *lora, bool everywhere)
 {
+    const char *rest = names_of_rest(call, lora);
     if (lora->parts && !lora->used)
-        nodus_warn(call, "'%s' changes nothing: none of its %d parts fits this model: is it for another family?", name,
-                   lora->parts);
+        nodus_warn(call, "'%s' changes nothing: none of its %d parts fits this model%s: is it for another family?", name,
+                   lora->parts, rest);
     else if (everywhere && lora->used < lora->parts)
-        nodus_warn(call, "'%s': %d of its %d parts fit nothing in this model and are left out", name, lora->parts - lora->used,
-                   lora->parts);
+        nodus_warn(call, "'%s': %d of its %d parts fit nothing in this model and are left out%s", name, lora->parts - lora->used,
+                   lora->parts, rest);
 }
 
 NodusStatus lora_order(NodusCall *call, const LoraOrder *order, Model **model, Clip **clip)
@@ -54,15 +89,18 @@ NodusStatus lora_order(NodusCall *call, const LoraOrder *order, Model **model, C
     NODUS_TRY(nodus_find_file(call, "loras", order->name, &path));
     NODUS_TRY(checkpoint_open(path, &weights));
     NodusStatus status = lora_read(weights, &lora);
+    lora.seen = nodus_alloc(call, (size_t)weights_count(weights) + 1);
     lora.rules = order->rules;
     lora.gate = order->gate;
     if (!status) status = put_model(&lora, order->strength_model, model);
     lora.gate = 0;
     if (!status) status = put_clip(&lora, order->strength_clip, clip);
+    if (!status) {
+        warn_of_rest(call, order->name, &lora, on_model && on_clip);
+        warn_of_strangers(call, order->name, &lora);
+    }
     weights_unref(weights);
-    if (status) return nodus_error_prefix(status, "'%s'", order->name);
-    warn_of_rest(call, order->name, &lora, on_model && on_clip);
-    return NULL;
+    return status ? nodus_error_prefix(status, "'%s'", order->name) : NULL;
 }
 
 NodusStatus lora_put(NodusCall *call, const char *name, double strength_model, double strength_clip, Model **model, Clip **clip)
@@ -118,6 +156,13 @@ static NodusStatus lora_infer_model(NodusCall *call, const void *args, const Nod
     return NULL;
 }
 
+static NodusStatus lora_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)
+{
+    const LoraArgs *given = args;
+    (void)in;
+    return given->strength_model == 0 && given->strength_clip == 0 ? NULL : cost_file(call, "loras", given->name, out);
+}
+
 #define LORA_NAME NODUS_IN_COMBO("lora_name", LoraArgs, name, "A file of models/loras.", .folder = "loras")
 #define LORA_STRENGTH_MODEL                                                                                                     \
     NODUS_IN_FLOAT("strength_model", LoraArgs, strength_model, "How strongly it changes the diffusion model; may be negative.", \
@@ -142,6 +187,7 @@ const NodusNode node_lora_loader = {
     .example = "graphs/lora.json",
     .run = lora_load,
     .fingerprint = lora_fingerprint,
+    .cost = lora_cost,
     .infer = lora_infer,
 };
 
@@ -159,5 +205,6 @@ const NodusNode node_lora_loader_model_only = {
     .example = "graphs/lora_model_only.json",
     .run = lora_load,
     .fingerprint = lora_fingerprint,
+    .cost = lora_cost,
     .infer = lora_infer_model,
 };

@@ -6,6 +6,7 @@
 #include "nodes/lora_apply.h"
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
+#include "engine/base/text.h"
 #include "nodes/lora_select.h"
 #include "nodes/models/diffusers_names.h"
 #include "nodes/models/keys.h"
@@ -13,12 +14,6 @@
 #include <string.h>
 
 /* ---- UNets --------------------------------------------------------------------------------------------------------- */
-
-static bool ends_in(const char *text, const char *tail)
-{
-    const size_t length = strlen(text), end = strlen(tail);
-    return length > end && !strcmp(text + length - end, tail);
-}
 
 static void underscores(char *text)
 {
@@ -35,10 +30,10 @@ static void processor_name(const char *from, char *out, size_t room)
         out[used++] = *from;
     }
     out[used] = 0;
-    if (ends_in(out, ".to_out.0")) out[used - 2] = 0;
+    if (text_ends(out, ".to_out.0")) out[used - 2] = 0;
 }
 
-enum { UNET_NAMES = 6, NAME_ROOM = KEYS_LONGEST + 32 };
+enum { UNET_NAMES = 9, NAME_ROOM = KEYS_LONGEST + 32 };
 
 /* The names that a layer of a UNet goes by. */
 static int unet_names(const Model *model, const char *layer, char names[UNET_NAMES][NAME_ROOM])
@@ -56,18 +51,23 @@ static int unet_names(const Model *model, const char *layer, char names[UNET_NAM
     snprintf(names[count], NAME_ROOM, "unet.");
     processor_name(other, names[count] + 5, NAME_ROOM - 5);
     memcpy(names[count + 1], names[count] + 5, strlen(names[count]) - 4); /* with its 0 */
-    return count + 2;
+    count += 2;
+    snprintf(names[count++], NAME_ROOM, "unet.%s", other);
+    snprintf(names[count++], NAME_ROOM, "base_model.model.%s", other);
+    snprintf(names[count++], NAME_ROOM, "unet.base_model.model.%s", other);
+    return count;
 }
 
 /* What an encoder is called in the names of entries: "lora_te" and "text_encoder" for a first one. */
+enum { KOHYA_NAMES = 2, DOTTED_NAMES = 4 };
 typedef struct TextNames {
-    const char *kohya[2], *diffusers;
+    const char *kohya[KOHYA_NAMES], *dotted[DOTTED_NAMES];
 } TextNames;
 
 /* A module of a text encoder. */
 typedef struct TextSite {
     const TextNames *names;
-    const char *kohya, *dotted; /* dotted: as Hugging Face's file names it; NULL: only under `kohya` */
+    const char *kohya, *dotted; /* dotted: as Hugging Face's file names it; kohya NULL: only under that */
     const char *layer;          /* its name for rules */
 } TextSite;
 
@@ -111,7 +111,7 @@ static NodusStatus unet_layers(const Walk *walk)
     char layer[KEYS_LONGEST];
     for (int i = 0; i < weights_count(model->weights); i++) {
         const Weight *weight = weights_at(model->weights, i);
-        if (strncmp(weight->name, prefix, skip) != 0 || !ends_in(weight->name, tail) ||
+        if (strncmp(weight->name, prefix, skip) != 0 || !text_ends(weight->name, tail) ||
             derived_is_beside(weight->name))
             continue;
         const size_t length = strlen(weight->name + skip) - (sizeof tail - 1);
@@ -160,58 +160,77 @@ static void text_name(const char *encoder, const char *module, char *out, size_t
 /* What the file has for one module. */
 static NodusStatus text_put(const Walk *walk, int index, const TextSite *site)
 {
-    char name[256];
+    char name[NAME_ROOM];
     bool found = false;
     const WeightSet *weights = walk->clip->weights;
     const double strength = walk->strength * (walk->lora->rules ? lora_select_factor(walk->lora->rules, site->layer, true) : 1);
-    for (int i = 0; i < 2 && site->names->kohya[i] && !found; i++) {
+    for (int i = 0; i < KOHYA_NAMES && site->kohya && site->names->kohya[i] && !found; i++) {
         text_name(site->names->kohya[i], site->kohya, name, sizeof name);
         NODUS_TRY(lora_patch(walk->lora, walk->derived, weights, index, name, strength, &found));
     }
-    if (found || !site->dotted) return NULL;
-    snprintf(name, sizeof name, "%s.%s", site->names->diffusers, site->dotted);
-    return lora_patch(walk->lora, walk->derived, weights, index, name, strength, &found);
+    for (int i = 0; i < DOTTED_NAMES && !found; i++) {
+        snprintf(name, sizeof name, "%s.%s", site->names->dotted[i], site->dotted);
+        NODUS_TRY(lora_patch(walk->lora, walk->derived, weights, index, name, strength, &found));
+    }
+    return NULL;
 }
 
 static NodusStatus text_visit(const Walk *walk, int index, const TextSite *site)
 {
-    char name[256];
+    char name[NAME_ROOM];
+    if (!site->kohya) return NULL;
     text_name(site->names->kohya[walk->clip->second.layers && site->names->kohya[1] ? 1 : 0], site->kohya, name, sizeof name);
     return walk->visit(walk->user, index, name);
 }
 
-static NodusStatus text_module(const Walk *walk, const char *key, const TextSite *site)
+/* Whether a layer is one of those that kohya's files have; all others have only the network's own names. */
+static bool is_text_module(const char *layer)
 {
-    const int index = weights_find(walk->clip->weights, key);
-    return index < 0 ? NULL : walk->text(walk, index, site);
+    if (strncmp(layer, "encoder.layers.", 15) != 0) return false;
+    for (int i = 0; i < TEXT_MODULES; i++)
+        if (text_ends(layer, text_modules[i])) return true;
+    return false;
 }
 
-/* One layer's modules, at the names that Hugging Face gives the weights. */
-static NodusStatus text_layer(const Walk *walk, const ClipTextConfig *tower, const TextNames *names, int layer)
+static NodusStatus text_layers(const Walk *walk, const ClipTextConfig *tower, const TextNames *names)
 {
-    char dotted[128], key[KEYS_LONGEST];
-    for (int i = 0; i < TEXT_MODULES; i++) {
-        snprintf(dotted, sizeof dotted, "text_model.encoder.layers.%d.%s", layer, text_modules[i]);
-        snprintf(key, sizeof key, "%sencoder.layers.%d.%s.weight", tower->prefix, layer, text_modules[i]);
-        NODUS_TRY(text_module(walk, key, &(TextSite){names, dotted, dotted, dotted + strlen("text_model.")}));
+    const WeightSet *weights = walk->clip->weights;
+    const size_t skip = strlen(tower->prefix);
+    char dotted[KEYS_LONGEST + 16], tail[] = ".weight";
+    for (int i = 0; i < weights_count(weights); i++) {
+        const char *name = weights_at(weights, i)->name, *layer = dotted + strlen("text_model.");
+        if (strncmp(name, tower->prefix, skip) != 0 || !text_ends(name, tail) || derived_is_beside(name)) continue;
+        const int length = snprintf(dotted, sizeof dotted, "text_model.%s", name + skip) - (int)(sizeof tail - 1);
+        if (length < (int)strlen("text_model.") || length >= KEYS_LONGEST) continue;
+        dotted[length] = 0;
+        NODUS_TRY(walk->text(walk, i, &(TextSite){names, is_text_module(layer) ? dotted : NULL, dotted, layer}));
     }
     return NULL;
 }
 
 static NodusStatus text_projection(const Walk *walk, const ClipTextConfig *tower, const TextNames *names)
 {
+    static const char name[] = "text_projection";
     char key[KEYS_LONGEST];
     snprintf(key, sizeof key, "%s.weight", tower->projection);
-    return text_module(walk, key, &(TextSite){names, "text_projection", NULL, "text_projection"});
+    const int index = weights_find(walk->clip->weights, key);
+    return index < 0 ? NULL : walk->text(walk, index, &(TextSite){names, name, name, name});
 }
 
 static NodusStatus text_tower(const Walk *walk, const ClipTextConfig *tower, bool alone)
 {
-    static const TextNames first = {{"lora_te", "lora_te1"}, "text_encoder"}, second = {{"lora_te2"}, "text_encoder_2"},
-                           lone_second = {{"lora_te2", "lora_te"}, "text_encoder_2"};
-    const TextNames *names = tower->kind != CLIP_G ? &first : alone ? &lone_second : &second;
-    for (int i = 0; i < tower->layers; i++) NODUS_TRY(text_layer(walk, tower, names, i));
-    return tower->layers && tower->projection[0] ? text_projection(walk, tower, names) : NULL;
+    static const TextNames first = {{"lora_te", "lora_te1"},
+                                    {"text_encoder", "clip_l", "text_encoder.base_model.model", "text_encoders.clip_l.transformer"}},
+                           wide = {{"lora_te", "lora_te1"},
+                                   {"text_encoder", "clip_l", "text_encoder.base_model.model", "text_encoders.clip_h.transformer"}},
+                           second = {{"lora_te2"},
+                                     {"text_encoder_2", "clip_g", "text_encoder_2.base_model.model", "text_encoders.clip_g.transformer"}},
+                           lone_second = {{"lora_te"}, /* a refiner's */
+                                          {"text_encoder", "clip_g", "text_encoder.base_model.model", "text_encoders.clip_g.transformer"}};
+    const TextNames *names = tower->kind == CLIP_L ? &first : tower->kind == CLIP_H ? &wide : alone ? &lone_second : &second;
+    if (!tower->layers) return NULL;
+    NODUS_TRY(text_layers(walk, tower, names));
+    return tower->projection[0] ? text_projection(walk, tower, names) : NULL;
 }
 
 static NodusStatus text_towers(const Walk *walk)

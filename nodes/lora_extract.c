@@ -1,7 +1,7 @@
 /* lora_extract.c: LoraExtract and LoraResize: LoRA files from the difference of two models, and from other LoRA files.
  *
- * One idea: of a difference the largest singular values are kept, as two thin f16 matrices with the root of a value in each, so that both are
- * of one size and alpha is the rank. Layers are independent: they are done side by side and written in their order. */
+ * One idea: of a difference the largest singular values are kept, as two thin f16 matrices with the root of a value in each, so
+ * that both are of one size and alpha is the rank. Layers are independent: they are done side by side and written in their order. */
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
 #include "engine/formats/weights_file.h"
@@ -70,6 +70,9 @@ static NodusStatus thin_round(const float *numbers, int64_t count, uint16_t **ou
 /* What is written of a difference. */
 static NodusStatus thin_cut(const Thins *all, const Svd *svd, Thin *thin)
 {
+    if (!isfinite(thin->energy))
+        return nodus_error(NODUS_ERROR_FILE, "\"%.200s\" would hold values that are no numbers: one of the files is damaged",
+                           thin->up_name);
     if (!(thin->energy > 0)) return NULL;
     thin->rank = svd_rank(svd, all->most, all->share, thin->energy);
     thin->alpha = (float)thin->rank;
@@ -93,7 +96,8 @@ static NodusStatus thin_write(SaveFile *into, Thin *thin)
     if (!thin->rank) return NULL;
     thin->down[0] = thin->rank;
     if (!(item = save_weights_new(into))) return status_memory();
-    *item = (SafetensorsItem){.name = thin->up_name, .dtype = DTYPE_F16, .rank = thin->up_rank, .dim = {thin->rows, thin->rank, 1, 1}, .data = thin->up_numbers};
+    *item = (SafetensorsItem){.name = thin->up_name, .dtype = DTYPE_F16, .rank = thin->up_rank, .data = thin->up_numbers,
+                              .dim = {thin->rows, thin->rank, 1, 1}};
     if (!(item = save_weights_new(into))) return status_memory();
     *item = (SafetensorsItem){.name = thin->down_name, .dtype = DTYPE_F16, .rank = thin->down_rank, .data = thin->down_numbers};
     memcpy(item->dim, thin->down, sizeof thin->down);
@@ -138,8 +142,8 @@ static NodusStatus thins_save(Thins *all, SaveFile *file, const char *prefix)
     }
     NODUS_TRY(save_weights_write(file, prefix, &name));
     NodusText *text = nodus_text(all->call);
-    NODUS_TRY(nodus_print(text, "%s: %d layers of rank %d or less, with %.2f %% of the energy of the differences", name, layers, (int)largest,
-                          energy > 0 ? 100 * (kept < energy ? kept / energy : 1) : 100));
+    NODUS_TRY(nodus_print(text, "%s: %d layers of rank %d or less, with %.2f %% of the energy of the differences", name, layers,
+                          (int)largest, energy > 0 ? 100 * (kept < energy ? kept / energy : 1) : 100));
     return nodus_emit_string(all->call, 0, nodus_text_get(text));
 }
 
@@ -166,7 +170,8 @@ static void extract_part(void *state, int64_t part)
         tuned[i] -= base[i];
         thin->energy += (double)tuned[i] * (double)tuned[i];
     }
-    if (!thin->status && thin->energy > 0) thin->status = svd_top(thin->rows, thin->columns, tuned, all->most, &svd);
+    if (!thin->status && thin->energy > 0 && isfinite(thin->energy))
+        thin->status = svd_top(thin->rows, thin->columns, tuned, all->most, &svd);
     if (!thin->status) thin->status = thin_cut(all, &svd, thin);
     svd_free(&svd);
     memory_free(tuned);
@@ -181,8 +186,8 @@ typedef struct Compared {
 
 static bool same_weight(const Compared *pair, int index, int base)
 {
-    return hash_equal(weights_identity_at(pair->tuned, index), weights_identity_at(pair->base, base)) && !derived_has_beside(pair->tuned, index) &&
-           !derived_has_beside(pair->base, base);
+    return hash_equal(weights_identity_at(pair->tuned, index), weights_identity_at(pair->base, base)) &&
+           !derived_has_beside(pair->tuned, index) && !derived_has_beside(pair->base, base);
 }
 
 static NodusStatus extract_layer(void *user, int index, const char *name)
@@ -192,14 +197,17 @@ static NodusStatus extract_layer(void *user, int index, const char *name)
     const int base = other ? weights_find(pair->base, weight->name) : -1;
     if (weight->rank != 2 && weight->rank != 4) return NULL;
     if (!other || !shape_equal(weight->rank, weight->dim, other->rank, other->dim))
-        return nodus_error(NODUS_ERROR_INPUT, "\"%.200s\" %s: are the two of one family?", weight->name, other ? "has another shape in the base" : "is not in the base");
+        return nodus_error(NODUS_ERROR_INPUT, "\"%.200s\" %s: are the two of one family?", weight->name,
+                           other ? "has another shape in the base" : "is not in the base");
     if (same_weight(pair, index, base) || weight->dim[0] < 1) return NULL;
     Thin *thin = thin_new(pair->all);
     if (!thin) return status_memory();
     const int64_t rows = weight->dim[0], columns = (int64_t)(weight->bytes / dtype_size(weight->dtype)) / rows;
-    *thin = (Thin){.rows = rows, .columns = columns, .up_rank = weight->rank, .down_rank = weight->rank, .tuned = pair->tuned, .base = pair->base,
-                   .tuned_index = index, .base_index = base, .up_name = thin_name(pair->all->call, name, ".lora_up.weight"),
-                   .down_name = thin_name(pair->all->call, name, ".lora_down.weight"), .alpha_name = thin_name(pair->all->call, name, ".alpha")};
+    *thin = (Thin){.rows = rows, .columns = columns, .up_rank = weight->rank, .down_rank = weight->rank, .tuned = pair->tuned,
+                   .base = pair->base, .tuned_index = index, .base_index = base,
+                   .up_name = thin_name(pair->all->call, name, ".lora_up.weight"),
+                   .down_name = thin_name(pair->all->call, name, ".lora_down.weight"),
+                   .alpha_name = thin_name(pair->all->call, name, ".alpha")};
     memcpy(thin->down, weight->dim, sizeof thin->down);
     return thin->up_name && thin->down_name && thin->alpha_name ? NULL : status_memory();
 }
@@ -325,14 +333,18 @@ static NodusStatus resize_fingerprint(NodusCall *call, const void *args, NodusHa
 
 /* ---- Tables ---------------------------------------------------------------------------------------------------------- */
 
-#define CUT(args_, rank_)                                                                                                             \
-    NODUS_IN_INT("rank", args_, rank, "The most that a layer's two matrices have in common: the size of the file.", .def = rank_, .min = 1, .max = 4096), \
-        NODUS_IN_FLOAT("energy", args_, energy,                                                                                       \
-                       "The share of a layer's difference (of its squares) that is enough: layers which reach it sooner get a lower rank.", .def = 1, .min = 0, \
-                       .max = 1, .step = 0.001)
-#define SAVE_AS(args_, def_)                                                                                                       \
-    NODUS_IN_STRING("filename_prefix", args_, filename_prefix, "Sub-folder and beginning of the name, in the output folder.", .def = def_), \
-        NODUS_IN_HIDDEN("prompt", args_, prompt, "PROMPT"), NODUS_IN_HIDDEN("extra_pnginfo", args_, extra_pnginfo, "EXTRA_PNGINFO")
+#define CUT(args_, rank_)                                                                                                        \
+    NODUS_IN_INT("rank", args_, rank, "The most that a layer's two matrices have in common: the size of the file.",              \
+                 .def = rank_, .min = 1, .max = 4096),                                                                           \
+        NODUS_IN_FLOAT(                                                                                                          \
+            "energy", args_, energy,                                                                                             \
+            "The share of a layer's difference (of its squares) that is enough: layers which reach it sooner get a lower rank.", \
+            .def = 1, .min = 0, .max = 1, .step = 0.001)
+#define SAVE_AS(args_, def_)                                                                                                  \
+    NODUS_IN_STRING("filename_prefix", args_, filename_prefix, "Sub-folder and beginning of the name, in the output folder.", \
+                    .def = def_),                                                                                             \
+        NODUS_IN_HIDDEN("prompt", args_, prompt, "PROMPT"),                                                                   \
+        NODUS_IN_HIDDEN("extra_pnginfo", args_, extra_pnginfo, "EXTRA_PNGINFO")
 static const NodusOutput extract_outputs[] = {
     {.name = "report", .type = "STRING", .tooltip = "The file's name, and how much of the differences is in it."}};
 static const NodusInput extract_inputs[] = {
@@ -346,7 +358,8 @@ static const NodusInput extract_inputs[] = {
 const NodusNode node_lora_extract = {
     NODUS_NODE("LoraExtract", "Extract a LoRA", "loaders", ExtractArgs, extract_inputs, extract_outputs),
     .flags = NODUS_OUTPUT | NODUS_IO,
-    .help = "Write the difference of two models as a LoRA: the nearest one of that rank, under kohya's names and in f16. Biases and norms are left out.",
+    .help = "Write the difference of two models as a LoRA: the nearest one of that rank, under kohya's names and in f16. Biases "
+            "and norms are left out.",
     .example = "graphs/lora_extract.json",
     .run = extract_run,
 };

@@ -245,11 +245,12 @@ static void dora_columns(const LoraShape *shape, float *whole, const float *magn
     }
 }
 
-void lora_dora(const LoraShape *shape, float *weight, float *delta, const float *magnitude, bool by_column, float strength)
+void lora_dora(const LoraShape *shape, float *weight, float *delta, const float *magnitude, bool by_column, bool of_whole,
+               float strength)
 {
     const int64_t numbers = shape->rows * columns_of(shape);
     for (int64_t i = 0; i < numbers; i++) delta[i] += weight[i];
     if (by_column) dora_columns(shape, delta, magnitude);
-    else dora_rows(shape, weight, delta, magnitude);
+    else dora_rows(shape, of_whole ? delta : weight, delta, magnitude);
     for (int64_t i = 0; i < numbers; i++) weight[i] = strength == 1 ? delta[i] : weight[i] + strength * (delta[i] - weight[i]);
 }

@@ -25,6 +25,6 @@ NodusStatus lora_oft(const LoraShape *shape, float *weight, const float *blocks,
 NodusStatus lora_boft(const LoraShape *shape, float *weight, const float *blocks, int64_t stages, int64_t count, int64_t size, float cap,
                       float strength);
 /* DoRA: W ← W + strength·((W + delta) scaled to the magnitudes − W). `magnitude`: one a row, of the rows of W; or (by_column) one an input
- * channel, of those of W + delta. `delta` is used up. */
-void lora_dora(const LoraShape *shape, float *weight, float *delta, const float *magnitude, bool by_column, float strength);
+ * channel, of those of W + delta; or (of_whole, as PEFT has it) one a row, of those of W + delta. `delta` is used up. */
+void lora_dora(const LoraShape *shape, float *weight, float *delta, const float *magnitude, bool by_column, bool of_whole, float strength);
 #endif

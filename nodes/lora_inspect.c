@@ -14,7 +14,7 @@
 
 /* ---- Values ---------------------------------------------------------------------------------------------------------- */
 
-enum { LARGEST_RANK = 4096, TOP = 4 };
+enum { TOP = 4 };
 
 static NodusStatus inspect_plain(const Lora *lora, const LoraEntry *entry, float *up, float *down, Svd *out)
 {
@@ -35,14 +35,20 @@ static NodusStatus inspect_thin(const Lora *lora, const LoraEntry *entry, Svd *o
     memory_free(up);
     memory_free(down);
     *energy = 0;
-    for (int64_t i = 0; i < out->count; i++) *energy += out->s[i] * out->s[i];
+    for (int64_t i = 0; i < out->count && !status; i++) *energy += out->s[i] * out->s[i];
     return status;
+}
+
+/* Of more than that many columns the whole difference is smaller. */
+static bool is_thin(const LoraEntry *entry)
+{
+    return entry->up >= 0 && entry->rank <= entry->rows && entry->rank <= entry->columns;
 }
 
 NodusStatus lora_inspect(const Lora *lora, const LoraEntry *entry, int64_t count, Svd *out, double *energy)
 {
     *out = (Svd){0};
-    if (entry->up >= 0 && entry->rank <= LARGEST_RANK) return inspect_thin(lora, entry, out, energy);
+    if (is_thin(entry)) return inspect_thin(lora, entry, out, energy);
     const int64_t numbers = entry->rows * entry->columns;
     float *delta = memory_array((size_t)numbers, sizeof *delta);
     NodusStatus status = delta ? lora_entry_delta(lora, entry, delta) : status_memory();
@@ -121,7 +127,8 @@ static NodusStatus inspect_table(const Inspection *all)
 {
     NodusText *text = nodus_text(all->call);
     double energy = 0;
-    NODUS_TRY(nodus_print(text, "%-*s  %-10s %5s %8s %10s  %s\n", (int)all->widest, "layer", "kind", "rank", "alpha", "norm", "largest singular values"));
+    NODUS_TRY(nodus_print(text, "%-*s  %-10s %5s %8s %10s  %s\n", (int)all->widest, "layer", "kind", "rank", "alpha", "norm",
+                          "largest singular values"));
     for (int i = 0; i < all->layers; i++) {
         NODUS_TRY(inspect_row(text, all, &all->layer[i]));
         energy += all->layer[i].energy;
@@ -196,7 +203,7 @@ static NodusStatus inspect_picture(const Inspection *all, bool blocks)
     double most = 0;
     for (int i = 0; i < count; i++) {
         if (strlen(bar[i].label) > widest) widest = strlen(bar[i].label);
-        if (bar[i].energy > most) most = bar[i].energy;
+        if (isfinite(bar[i].energy) && bar[i].energy > most) most = bar[i].energy;
     }
     const int64_t left = (int64_t)widest * LETTER + 2 * MARGIN;
     const Pixels size = {1, count * LINE + 2 * MARGIN, left + BAR + NUMBER + 2 * MARGIN, 3, NULL};
@@ -205,7 +212,8 @@ static NodusStatus inspect_picture(const Inspection *all, bool blocks)
     for (int64_t i = 0; i < pixels_item(&size); i++) pixel[i] = 250 / 255.0f;
     for (int i = 0; i < count; i++) {
         char number[32];
-        const int64_t y = MARGIN + i * LINE, length = most > 0 ? (int64_t)(BAR * sqrt(bar[i].energy / most)) : 0;
+        const bool drawn = most > 0 && isfinite(bar[i].energy); /* what is no number has no bar */
+        const int64_t y = MARGIN + i * LINE, length = drawn ? (int64_t)(BAR * sqrt(bar[i].energy / most)) : 0;
         snprintf(number, sizeof number, "%.4g", sqrt(bar[i].energy));
         NODUS_TRY(draw_text(all->call, pixel, &size, bar[i].label, MARGIN, y));
         draw_bar(pixel, &size, left, y, length);
@@ -247,17 +255,21 @@ static NodusStatus inspect_fingerprint(NodusCall *call, const void *args, NodusH
 static const char *const inspect_bars_of[] = {"blocks", "layers", NULL};
 static const NodusInput inspect_inputs[] = {
     NODUS_IN_COMBO("lora_name", InspectArgs, name, "A file of models/loras.", .folder = "loras"),
-    NODUS_IN_COMBO("bars", InspectArgs, bars, "What the picture has a bar for: each block of the network, or each layer.", .names = inspect_bars_of),
+    NODUS_IN_COMBO("bars", InspectArgs, bars, "What the picture has a bar for: each block of the network, or each layer.",
+                   .names = inspect_bars_of),
 };
 static const NodusOutput inspect_outputs[] = {
-    {.name = "table", .type = "STRING",
-     .tooltip = "A line a layer: kind, rank, alpha, the norm of what is added at a strength of 1, and the largest singular values of that."},
+    {.name = "table",
+     .type = "STRING",
+     .tooltip = "A line a layer: kind, rank, alpha, the norm of what is added at a strength of 1, and the largest singular "
+                "values of that."},
     {.name = "picture", .type = "IMAGE", .tooltip = "The norms as bars."},
 };
 const NodusNode node_lora_inspect = {
     NODUS_NODE("LoraInspect", "Look into a LoRA", "loaders", InspectArgs, inspect_inputs, inspect_outputs),
     .flags = NODUS_IO,
-    .help = "Show what a LoRA changes, layer by layer: how much, and how many directions it takes. What depends on the model's weights (OFT, GLoRA) "
+    .help = "Show what a LoRA changes, layer by layer: how much, and how many directions it takes. What depends on the model's "
+            "weights (OFT, GLoRA) "
             "has no norm; of DoRA the part before the magnitudes is shown.",
     .example = "graphs/lora_inspect.json",
     .run = inspect_run,

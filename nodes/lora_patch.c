@@ -2,7 +2,9 @@
 #include "nodes/lora_patch.h"
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
+#include "engine/base/text.h"
 #include "nodes/lora_formulas.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,7 +21,7 @@ typedef enum LoraKind {
     KINDS
 } LoraKind;
 
-enum { PARTS = 8, KEY_ROOM = KEYS_LONGEST + 64 };
+enum { PARTS = 8, KEY_ROOM = KEYS_LONGEST + 64, LARGEST_DIFFERENCE = 1 << 27 /* numbers; the largest layers have half of it */ };
 
 /* Parts of a form, by place; each begins what the rows below name. */
 enum { UP, DOWN, MID };
@@ -57,28 +59,38 @@ static const Form forms[] = {
 };
 enum { FORMS = sizeof forms / sizeof *forms };
 
-static bool ends_in(const char *text, const char *tail)
-{
-    const size_t length = strlen(text), end = strlen(tail);
-    return length > end && !strcmp(text + length - end, tail);
-}
+/* As PEFT writes a DoRA's; kohya's is ".dora_scale". */
+static const char *const peft_magnitudes[] = {".lora_magnitude_vector", ".lora_magnitude_vector.weight",
+                                              ".lora_magnitude_vector.default.weight"};
 
 /* The entry that stands for a whole patch when they are counted. */
 static bool is_first(const Form *form, const char *name)
 {
-    if (form->kind == KIND_LOKR) return ends_in(name, form->part[W1]) || ends_in(name, form->part[W1_A]);
-    return ends_in(name, form->part[0]);
+    if (form->kind == KIND_LOKR) return text_ends(name, form->part[W1]) || text_ends(name, form->part[W1_A]);
+    return text_ends(name, form->part[0]);
+}
+
+bool lora_begins(const Lora *lora, int index)
+{
+    for (int k = 0; k < FORMS; k++)
+        if (is_first(&forms[k], weights_at(lora->weights, index)->name)) return true;
+    return false;
+}
+
+bool lora_knows(const char *name)
+{
+    for (int k = 0; k < FORMS; k++)
+        for (int i = 0; i < PARTS; i++)
+            if (forms[k].part[i] && text_ends(name, forms[k].part[i])) return true;
+    for (int i = 0; i < 3; i++)
+        if (text_ends(name, peft_magnitudes[i])) return true;
+    return text_ends(name, ".alpha") || text_ends(name, ".dora_scale");
 }
 
 NodusStatus lora_read(WeightSet *weights, Lora *out)
 {
     *out = (Lora){.weights = weights};
-    for (int i = 0; i < weights_count(weights); i++)
-        for (int k = 0; k < FORMS; k++)
-            if (is_first(&forms[k], weights_at(weights, i)->name)) {
-                out->parts++;
-                break;
-            }
+    for (int i = 0; i < weights_count(weights); i++) out->parts += lora_begins(out, i);
     if (!out->parts)
         return nodus_error(NODUS_ERROR_FILE, "this is no LoRA: it has no entry whose name ends in \"%s\" or the like", forms[0].part[0]);
     return NULL;
@@ -91,6 +103,7 @@ typedef struct Patch {
     LoraKind kind;
     LoraShape shape;
     const Weight *part[PARTS], *magnitude; /* magnitude: DoRA's; or NULL */
+    bool of_whole;
     float strength, scale;                 /* scale: alpha over the rank; of a rotation its cap, 0: none */
 } Patch;
 
@@ -99,6 +112,7 @@ typedef struct Found {
     const Form *form;
     int part[PARTS]; /* indices, −1: absent */
     int magnitude, alpha;
+    bool of_whole; /* the magnitude is that of PEFT: in the place of the changed weight's norms, not of the weight's */
 } Found;
 
 static int find(const Lora *lora, const char *name, const char *tail)
@@ -118,6 +132,8 @@ static bool found_form(const Lora *lora, const char *name, const Form *form, Fou
     }
     found->form = form;
     found->magnitude = find(lora, name, ".dora_scale");
+    found->of_whole = found->magnitude < 0;
+    for (int i = 0; i < 3 && found->magnitude < 0; i++) found->magnitude = find(lora, name, peft_magnitudes[i]);
     found->alpha = find(lora, name, ".alpha");
     return (there & form->needed) == form->needed || (form->either && (there & form->either) == form->either);
 }
@@ -203,6 +219,16 @@ static bool glora_fits(const Patch *patch)
     const int64_t rank = dim_of(part[A2], 0), rank_b = dim_of(part[B2], 0);
     return is_matrix(part[A1], shape->channels, rank) && is_matrix(part[A2], rank, shape->channels) &&
            is_matrix(part[B1], shape->rows, rank_b) && is_matrix(part[B2], rank_b, shape->channels * shape->places);
+}
+
+/* Older files have the factors of both products the other way round: A = a2·a1 and B = b2·b1. */
+static void glora_turn(Patch *patch)
+{
+    const Weight *const a1 = patch->part[A1], *const b1 = patch->part[B1];
+    patch->part[A1] = patch->part[A2];
+    patch->part[B1] = patch->part[B2];
+    patch->part[A2] = a1;
+    patch->part[B2] = b1;
 }
 
 static bool oft_fits(const Patch *patch)
@@ -325,7 +351,8 @@ static NodusStatus delta_of(const Patch *patch, const float *values, Numbers *n)
     switch (patch->kind) {
     case KIND_PRODUCT:
         if (part[MID])
-            return lora_tucker(&patch->shape, n->delta, n->part[UP], n->part[MID], n->part[DOWN], dim_of(part[MID], 0), dim_of(part[DOWN], 0));
+            return lora_tucker(&patch->shape, n->delta, n->part[UP], n->part[MID], n->part[DOWN], dim_of(part[MID], 0),
+                               dim_of(part[DOWN], 0));
         lora_product(&patch->shape, n->delta, n->part[UP], n->part[DOWN], dim_of(part[DOWN], 0));
         return NULL;
     case KIND_LOHA: return loha_delta(patch, n);
@@ -347,7 +374,7 @@ static NodusStatus add_delta(const Patch *patch, float *values, Numbers *n)
     }
     for (int64_t i = 0; i < count; i++) n->delta[i] *= scale;
     const bool by_column = dim_of(patch->magnitude, 0) != patch->shape.rows;
-    lora_dora(&patch->shape, values, n->delta, n->magnitude, by_column, patch->strength);
+    lora_dora(&patch->shape, values, n->delta, n->magnitude, by_column, patch->of_whole, patch->strength);
     return NULL;
 }
 
@@ -401,7 +428,9 @@ static NodusStatus set_scale(const Weight *alpha, Patch *patch)
     const bool turns = patch->kind == KIND_OFT;
     float value;
     patch->scale = turns ? 0 : 1;
-    if (!alpha || numbers_of(alpha) != 1 || (!rank && !turns)) return NULL;
+    if (!alpha || (!rank && !turns)) return NULL;
+    if (numbers_of(alpha) != 1)
+        return nodus_error(NODUS_ERROR_FILE, "\"%.200s\" holds %lld numbers, expected one", alpha->name, (long long)numbers_of(alpha));
     NODUS_TRY(weights_read_f32(alpha, &value));
     patch->scale = turns ? value : (float)((double)value / (double)rank);
     return NULL;
@@ -416,7 +445,7 @@ static Hash128 identity_of(const Lora *lora, const Found *found, const Patch *pa
 {
     struct {
         Hash128 part[PARTS], magnitude;
-        double strength, scale, kind;
+        double strength, scale, kind, of_whole;
     } key;
     memset(&key, 0, sizeof key);
     for (int i = 0; i < PARTS; i++)
@@ -425,18 +454,35 @@ static Hash128 identity_of(const Lora *lora, const Found *found, const Patch *pa
     key.strength = (double)patch->strength;
     key.scale = (double)patch->scale;
     key.kind = patch->kind;
+    key.of_whole = patch->of_whole && patch->magnitude;
     return hash_of(&key, sizeof key);
+}
+
+static void mark(const Lora *lora, const Found *found)
+{
+    for (int i = 0; lora->seen && i < PARTS; i++)
+        if (found->part[i] >= 0) lora->seen[found->part[i]] = true;
+    if (lora->seen && found->magnitude >= 0) lora->seen[found->magnitude] = true;
+    if (lora->seen && found->alpha >= 0) lora->seen[found->alpha] = true;
 }
 
 static NodusStatus put(Lora *lora, Derived *derived, const WeightSet *base, int index, const Found *found, double strength)
 {
     Patch patch = {.change = {patch_apply, {0, 0}}, .kind = found->form->kind, .strength = (float)strength};
-    bool fits = shape_of(weights_at(base, index), &patch.shape);
+    const bool fits = shape_of(weights_at(base, index), &patch.shape);
     for (int i = 0; i < PARTS; i++) patch.part[i] = part_at(lora, found->part[i]);
     patch.magnitude = part_at(lora, found->magnitude);
-    fits = fits && patch_fits(&patch);
-    if (!fits) return NULL;
+    patch.of_whole = found->of_whole;
+    bool whole = fits && patch_fits(&patch);
+    if (fits && !whole && patch.kind == KIND_GLORA) {
+        glora_turn(&patch);
+        whole = patch_fits(&patch);
+    }
+    if (!whole) return NULL;
+    mark(lora, found);
     NODUS_TRY(set_scale(part_at(lora, found->alpha), &patch));
+    if (!isfinite(patch.scale))
+        return nodus_error(NODUS_ERROR_FILE, "\"%.200s\" is no number: the file is damaged", part_at(lora, found->alpha)->name);
     bool beside = strength == 0;
     if (!beside && patch.kind == KIND_PRODUCT && !patch.part[MID] && !patch.magnitude) {
         const BesidePair pair = {lora->weights, found->part[DOWN], found->part[UP], (float)(strength * (double)patch.scale), lora->gate};
@@ -445,8 +491,10 @@ static NodusStatus put(Lora *lora, Derived *derived, const WeightSet *base, int 
     lora->used += beside;
     if (beside) return NULL;
     if (lora->gate)
-        return nodus_error(NODUS_ERROR_MISSING, "only plain LoRA layers can act in a part of the sampling, and \"%.200s\" is of another kind: let "
-                           "it act from 0 to 1", weights_at(lora->weights, found->part[0] >= 0 ? found->part[0] : found->part[W1])->name);
+        return nodus_error(NODUS_ERROR_MISSING,
+                           "only plain LoRA layers can act in a part of the sampling, and \"%.200s\" is of another kind: let "
+                           "it act from 0 to 1",
+                           weights_at(lora->weights, found->part[0] >= 0 ? found->part[0] : found->part[W1])->name);
     Patch *kept = derived_alloc(derived, sizeof *kept);
     if (!kept) return status_memory();
     *kept = patch;
@@ -484,8 +532,9 @@ NodusStatus lora_patch(Lora *lora, Derived *derived, const WeightSet *base, int 
 /* The kernel's size, from a part [p, q, places…]. */
 static int64_t places_of(const Weight *kernel)
 {
-    const int64_t outer = dim_of(kernel, 0) * dim_of(kernel, 1);
-    return outer ? numbers_of(kernel) / outer : 1;
+    const int64_t first = dim_of(kernel, 0), second = dim_of(kernel, 1);
+    if (first < 1 || second < 1 || first > KEYS_MAX_SIZE || second > KEYS_MAX_SIZE) return 1;
+    return numbers_of(kernel) / (first * second);
 }
 
 /* The shape of what two matrices and a kernel, or NULL, multiply to. */
@@ -532,10 +581,16 @@ static NodusStatus own_patch(const Lora *lora, const char *name, int form, Found
     if (!found_form(lora, name, &forms[form], found)) return NULL;
     for (int i = 0; i < PARTS; i++) patch->part[i] = part_at(lora, found->part[i]);
     patch->magnitude = part_at(lora, found->magnitude);
+    patch->of_whole = found->of_whole;
+    if (patch->kind == KIND_GLORA && dim_of(patch->part[A1], 0) < dim_of(patch->part[A2], 0))
+        glora_turn(patch); /* the rank is the smaller */
     patch->shape = own_shape(patch);
     const LoraShape *shape = &patch->shape;
     const bool sane = shape->rows > 0 && shape->rows <= KEYS_MAX_SIZE && shape->channels > 0 && shape->places > 0 &&
                       shape->channels <= KEYS_MAX_SIZE / shape->places;
+    /* only of a plain one nobody makes the whole difference, which a few numbers of a hostile file could make larger than the memory */
+    const bool whole = patch->kind != KIND_PRODUCT || patch->part[MID] || patch->magnitude;
+    if (sane && whole && shape->rows > LARGEST_DIFFERENCE / (shape->channels * shape->places)) patch->shape = (LoraShape){0, 0, 0};
     if (!sane || !patch_fits(patch)) patch->shape = (LoraShape){0, 0, 0};
     return set_scale(part_at(lora, found->alpha), patch);
 }
@@ -544,7 +599,7 @@ static NodusStatus own_patch(const Lora *lora, const char *name, int form, Found
 static bool entry_name(const Form *form, const char *key, char out[KEYS_LONGEST])
 {
     if (!is_first(form, key)) return false;
-    const char *tail = form->kind == KIND_LOKR ? ends_in(key, form->part[W1]) ? form->part[W1] : form->part[W1_A] : form->part[0];
+    const char *tail = form->kind == KIND_LOKR ? text_ends(key, form->part[W1]) ? form->part[W1] : form->part[W1_A] : form->part[0];
     const size_t length = strlen(key) - strlen(tail);
     if (length >= KEYS_LONGEST) return false;
     memcpy(out, key, length);

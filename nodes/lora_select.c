@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORD_ROOM = 256 };
+enum { WORD_ROOM = 256, LONGEST = 1 << 15 };
 
 /* ---- Words ------------------------------------------------------------------------------------------------------------ */
 
@@ -61,7 +61,9 @@ static bool fits_kind(const Kind *kind, const char *layer, bool text)
 {
     const char *const *piece = text ? kind->text : kind->unet;
     for (int i = 0; i < (text ? 3 : 4) && piece[i]; i++)
-        if (piece[i][strlen(piece[i]) - 1] == '.' || !strncmp(piece[i], ".norm", 5) ? contains(layer, piece[i]) : ends(layer, piece[i])) return true;
+        if (piece[i][strlen(piece[i]) - 1] == '.' || !strncmp(piece[i], ".norm", 5) ? contains(layer, piece[i])
+                                                                                    : ends(layer, piece[i]))
+            return true;
     return !strcmp(kind->word, "conv") && !text && (!strcmp(layer, "input_blocks.0.0") || !strcmp(layer, "out.2") || ends(layer, ".conv"));
 }
 
@@ -143,8 +145,11 @@ static NodusStatus read_line(const char *from, const char *end, int number, cons
         Sort sort;
         bool one;
         if (!read_word(word, layer, text, &sort, &one))
-            return nodus_error(NODUS_ERROR_INPUT, "line %d: \"%s\" is no word of a rule: all, unet, text, in, mid, out (in4 …), self, cross, q, k, v, o, "
-                               "ff, conv, proj, emb, norm, or a name with * or .", number, word);
+            return nodus_error(
+                NODUS_ERROR_INPUT,
+                "line %d: \"%s\" is no word of a rule: all, unet, text, in, mid, out (in4 …), self, cross, q, k, v, o, "
+                "ff, conv, proj, emb, norm, or a name with * or .",
+                number, word);
         mentioned[sort] = true;
         fitted[sort] = fitted[sort] || one;
     }
@@ -181,6 +186,9 @@ static NodusStatus read_rules(const char *rules, const char *layer, bool text, d
 NodusStatus lora_select_check(const char *rules)
 {
     double factor;
+    if (strlen(rules) > LONGEST)
+        return nodus_error(NODUS_ERROR_INPUT, "the rules are %zu letters long: at most %d are read, for each layer anew",
+                           strlen(rules), LONGEST);
     return read_rules(rules, "", false, &factor);
 }
 

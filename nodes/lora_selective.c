@@ -4,6 +4,7 @@
  * that a patch of the model binds to 1 or 0 in each step, so that both parts of the sampling share one plan. */
 #include "engine/base/status.h"
 #include "engine/tensor/plan.h"
+#include "nodes/cost.h"
 #include "nodes/lora.h"
 #include "nodes/lora_select.h"
 #include "nodes/patch.h"
@@ -115,6 +116,13 @@ static NodusStatus selective_fingerprint(NodusCall *call, const void *args, Nodu
     return lora_hash(call, hash, in->name);
 }
 
+static NodusStatus selective_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)
+{
+    const SelectiveArgs *given = args;
+    (void)in;
+    return given->strength_model == 0 && given->strength_clip == 0 ? NULL : cost_file(call, "loras", given->name, out);
+}
+
 #define STRENGTH(name_, help_) \
     NODUS_IN_FLOAT(#name_, SelectiveArgs, name_, help_, .def = 1, .min = -100, .max = 100, .step = 0.01)
 static const NodusInput selective_inputs[] = {
@@ -124,12 +132,15 @@ static const NodusInput selective_inputs[] = {
     STRENGTH(strength_model, "How strongly it changes the diffusion model; times the factor of each layer."),
     STRENGTH(strength_clip, "How strongly it changes the text encoder; times the factor of each layer."),
     NODUS_IN_STRING("select", SelectiveArgs, select,
-                    "Where it acts: lines \"WORDS = FACTOR\", such as \"in4 in5 cross v = 0.5\". The last line that fits a layer counts; without one it is 1. "
-                    "Words: all; unet, text; in, mid, out, in4, out7, text3; self, cross; q, k, v, o, ff, conv, proj, emb, norm; a layer's name with *.",
+                    "Where it acts: lines \"WORDS = FACTOR\", such as \"in4 in5 cross v = 0.5\". The last line that fits a layer "
+                    "counts; without one it is 1. "
+                    "Words: all; unet, text; in, mid, out, in4, out7, text3; self, cross; q, k, v, o, ff, conv, proj, emb, norm; "
+                    "a layer's name with *.",
                     .def = "all = 1", .multiline = true),
-    NODUS_IN_FLOAT("start_percent", SelectiveArgs, start, "From this part of the sampling on it acts in the diffusion model.", .def = 0, .min = 0,
-                   .max = 1, .step = 0.001),
-    NODUS_IN_FLOAT("end_percent", SelectiveArgs, end, "Up to this part of the sampling.", .def = 1, .min = 0, .max = 1, .step = 0.001),
+    NODUS_IN_FLOAT("start_percent", SelectiveArgs, start, "From this part of the sampling on it acts in the diffusion model.",
+                   .def = 0, .min = 0, .max = 1, .step = 0.001),
+    NODUS_IN_FLOAT("end_percent", SelectiveArgs, end, "Up to this part of the sampling.", .def = 1, .min = 0, .max = 1,
+                   .step = 0.001),
 };
 static const NodusOutput selective_outputs[] = {
     {.name = "MODEL", .type = "MODEL", .tooltip = "The diffusion model with the LoRA."},
@@ -143,4 +154,5 @@ const NodusNode node_lora_loader_selective = {
     .run = selective_run,
     .check = selective_check,
     .fingerprint = selective_fingerprint,
+    .cost = selective_cost,
 };

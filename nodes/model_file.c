@@ -44,6 +44,7 @@ NodusStatus model_file_emit_model(NodusCall *call, uint32_t slot, WeightSet *wei
     model->family = checkpoint->family;
     model->unet = checkpoint->unet;
     model->latent_scale = checkpoint->latent_scale;
+    model->by_example = checkpoint->by_example;
     model->origin = memory_text(name);
     set_sampling(checkpoint, &model->sampling);
     return nodus_emit(call, slot, &type_model, model);
@@ -59,6 +60,7 @@ NodusStatus model_file_emit_clip(NodusCall *call, uint32_t slot, WeightSet *weig
     clip->text = checkpoint->clip;
     clip->second = checkpoint->clip_second;
     clip->stop_layer = checkpoint->stop_layer;
+    clip->by_example = checkpoint->by_example;
     clip->origin = memory_text(name);
     return nodus_emit(call, slot, &type_clip, clip);
 }

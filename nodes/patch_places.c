@@ -104,9 +104,9 @@ static NodusStatus bind(NodusBindings *bindings, const char *name, const NodusTe
 {
     if (!op_public_name(name)) return nodus_error(NODUS_ERROR_INPUT, "an input without name, or with one that is too long");
     if (!tensor) return nodus_error(NODUS_ERROR_INPUT, "input %s: there is no tensor", name);
-    if (bindings->inputs >= BINDINGS_MAX)
-        return nodus_error(NODUS_ERROR_INPUT, "input %s is one too many: %d are possible in all", name, BINDINGS_MAX);
-    char *text = bindings->text[bindings->inputs];
+    if (bindings->texts >= BINDINGS_OWN)
+        return nodus_error(NODUS_ERROR_INPUT, "input %s is one too many: %d are possible in all", name, BINDINGS_OWN);
+    char *text = bindings->text[bindings->texts++];
     snprintf(text, BINDINGS_NAME, "%s.%s", bindings->scope ? bindings->scope : "", name);
     bindings_input(bindings, text, tensor);
     return NULL;

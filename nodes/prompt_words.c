@@ -84,6 +84,18 @@ void prompt_words_free(PromptWords *words)
     memory_free(words->word);
 }
 
+/* Is the phrase at token i? The factors of its tokens, as far as it is, are multiplied. It may begin in one chunk and end in the next. */
+static bool phrase_at(const PromptWords *words, const int32_t *ids, size_t count, int i, float factor, float *factors)
+{
+    for (size_t k = 0; k < count; i++) {
+        if (i >= words->tokens) return false;
+        if (k && !is_text(words->ids[i])) continue;
+        if (words->ids[i] != ids[k++]) return false;
+        factors[i] *= factor;
+    }
+    return true;
+}
+
 NodusStatus prompt_words_weigh(const PromptWords *words, const char *phrase, size_t length, float factor, float *factors, int *found)
 {
     ClipTokenizer *tokenizer;
@@ -94,9 +106,9 @@ NodusStatus prompt_words_weigh(const PromptWords *words, const char *phrase, siz
     NodusStatus status = clip_encode(tokenizer, phrase, length, &ids, &count);
     clip_tokenizer_free(tokenizer);
     if (status) return status;
-    for (int i = 0; count && i + (int)count <= words->tokens; i++) {
-        if (memcmp(words->ids + i, ids, count * sizeof *ids) != 0) continue;
-        for (size_t k = 0; k < count; k++) factors[i + (int)k] *= factor;
+    for (int i = 0; count && i < words->tokens; i++) {
+        if (!phrase_at(words, ids, count, i, 1, factors)) continue;
+        phrase_at(words, ids, count, i, factor, factors);
         (*found)++;
     }
     memory_free(ids);

@@ -9,6 +9,8 @@
 #include "nodes/diffusion/sampler.h"
 #include "nodes/diffusion/schedule.h"
 #include "nodes/inpaint_crop.h"
+#include "nodes/paint_by_example.h"
+#include "nodes/photomaker.h"
 #include "nodes/loop.h"
 #include "nodes/objects.h"
 #include "nodes/style.h"
@@ -27,7 +29,7 @@
     NODE(clip_vision_loader) NODE(unclip_checkpoint_loader) NODE(clip_vision_encode) NODE(unclip_conditioning) /* vision.c */      \
     NODE(measure_mse) NODE(measure_psnr) NODE(measure_ssim) NODE(measure_clip_score)                                         /* measure.c */                \
     NODE(lora_loader_selective)                                                                     /* lora_selective.c */         \
-    NODE(lora_inspect) NODE(lora_extract) NODE(lora_resize)                                         /* lora_inspect.c, lora_extract.c */ \
+    NODE(lora_inspect) NODE(lora_extract) NODE(lora_resize) NODE(lora_save)            /* lora_inspect.c, lora_extract.c, lora_save.c */ \
     NODE(hypernetwork_loader)                                                                       /* hypernetwork.c */           \
     NODE(gligen_loader) NODE(gligen_text_box_apply)                                                 /* gligen.c */                 \
     NODE(prompt_to_prompt) NODE(sample_with_attention)                                              /* attention_edit.c, attention_sample.c */ \
@@ -35,6 +37,7 @@
     NODE(control_net_loader) NODE(diff_control_net_loader) NODE(set_union_control_net_type) NODE(control_net_apply) /* control.c */ \
     NODE(control_net_apply_advanced) NODE(clip_text_encode_controlnet)                                                              \
     NODE(ip_adapter_model_loader) NODE(ip_adapter_unified_loader) NODE(ip_adapter_simple) NODE(ip_adapter_advanced) /* ip_adapter.c */             \
+    NODE(photomaker_loader) NODE(photomaker_encode)                                                 /* photomaker.c */             \
     NODE(style_model_loader) NODE(style_model_apply)                                                /* style.c */                  \
     NODE(upscale_model_loader) NODE(image_upscale_with_model)                                       /* upscale.c */                \
     NODE(checkpoint_save) NODE(model_save) NODE(clip_save) NODE(vae_save)                           /* save_model.c */             \
@@ -49,6 +52,7 @@
     NODE(pair_conditioning_set_properties_and_combine) NODE(pair_conditioning_combine)                                             \
     NODE(conditioning_set_default_combine) NODE(pair_conditioning_set_default_combine)                                             \
     NODE(vae_encode_for_inpaint) NODE(inpaint_model_conditioning)                                   /* inpaint_nodes.c */          \
+    NODE(paint_by_example_loader) NODE(paint_by_example_diffusers_loader) NODE(paint_by_example_conditioning) /* paint_by_example.c */ \
     NODE(instruct_pix_to_pix_conditioning) NODE(differential_diffusion)                             /* differential.c */           \
     NODE(latent_upscale) NODE(latent_upscale_by)                                                    /* latent_resize.c */          \
     NODE(latent_rotate) NODE(latent_flip) NODE(latent_crop) NODE(latent_cut) NODE(latent_concat)    /* latent_transform.c */       \
@@ -126,7 +130,7 @@
 NODES(DECLARE)
 const NodusNode *const builtin_nodes[] = {NODES(ROW) NULL};
 
-const NodusType *const builtin_types[] = {&type_latent, &type_model, &type_clip, &type_vae, &type_upscale_model, &type_conditioning, &type_clip_vision, &type_clip_vision_output, &type_style_model, &type_control_net, &type_gligen, &type_attention_maps, &type_ip_adapter, &type_stitch, &type_timesteps_range, &type_noise, &type_sampler, &type_latent_operation, &type_guider, &type_flow, &type_table, NULL};
+const NodusType *const builtin_types[] = {&type_latent, &type_model, &type_clip, &type_vae, &type_upscale_model, &type_conditioning, &type_clip_vision, &type_clip_vision_output, &type_style_model, &type_control_net, &type_gligen, &type_attention_maps, &type_ip_adapter, &type_paint_by_example, &type_photomaker, &type_stitch, &type_timesteps_range, &type_noise, &type_sampler, &type_latent_operation, &type_guider, &type_flow, &type_table, NULL};
 
 extern const NodusPatchClass patch_freeu;
 const NodusPatchClass *const builtin_patches[] = {&patch_freeu, NULL};

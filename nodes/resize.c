@@ -24,11 +24,18 @@ static int64_t margin(int64_t size, double excess)
     return cut < (size + 1) / 2 ? cut : (size - 1) / 2;
 }
 
+void resize_margins(int64_t w, int64_t h, int64_t width, int64_t height, int64_t *left, int64_t *top)
+{
+    const double old = (double)w / (double)h, new = (double)width / (double)height;
+    *left = old > new ? margin(w, old / new) : 0;
+    *top = old < new ? margin(h, new / old) : 0;
+}
+
 NodusStatus resize_crop(NodusCall *call, const NodusTensor *x, int64_t width, int64_t height, NodusTensor **out)
 {
     const int64_t w = nodus_tensor_dim(x, 2), h = nodus_tensor_dim(x, 1);
-    const double old = (double)w / (double)h, new = (double)width / (double)height;
-    const int64_t left = old > new ? margin(w, old / new) : 0, top = old < new ? margin(h, new / old) : 0;
+    int64_t left, top;
+    resize_margins(w, h, width, height, &left, &top);
     return pixels_crop(call, x, top, left, h - 2 * top, w - 2 * left, out);
 }
 

@@ -9,6 +9,8 @@ extern const char *const resize_methods[];
 /* A picture [b, h, w, c] in another size. `centre`: what the new shape does not show is cut off first, evenly on both sides. */
 NodusStatus resize_image(NodusCall *call, const NodusTensor *image, int64_t width, int64_t height, const char *method,
                          bool centre, NodusTensor **out);
+/* What is cut off on the left and on the right, above and below, of w × h to get the shape of width × height. */
+void resize_margins(int64_t w, int64_t h, int64_t width, int64_t height, int64_t *left, int64_t *top);
 /* The middle part of [b, h, w …] that has the shape of width × height: a view. */
 NodusStatus resize_crop(NodusCall *call, const NodusTensor *x, int64_t width, int64_t height, NodusTensor **out);
 /* A mask [b, h, w] in another size; all methods but lanczos. */

@@ -6,10 +6,13 @@
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
 #include "nodes/cost.h"
+#include "nodes/diffusion/control.h"
 #include "nodes/diffusion/guidance.h"
 #include "nodes/diffusion/network.h"
 #include "nodes/diffusion/schedule.h"
+#include "nodes/model_file.h"
 #include "nodes/sample.h"
+#include <limits.h>
 #include <string.h>
 
 enum { MAX_STEPS = 10000 };
@@ -90,6 +93,53 @@ static NodusStatus sample_infer(NodusCall *call, const SampleArgs *in, const Nod
     return in->cfg == 1 ? NULL : sample_check_family(call, model, "negative", &first[1]);
 }
 
+/* Whether the line at `at`, with the line feed in front of it, stands before it too. */
+static bool said_before(const char *files, const char *at, size_t length)
+{
+    for (const char *line = strchr(files, '\n'); line && line < at; line = strchr(line + 1, '\n'))
+        if (!strncmp(line, at, length) && (line[length] == '\n' || !line[length])) return true;
+    return false;
+}
+
+/* What one network needs, from the line of its path; nothing where it cannot be used with the model, which the run will say. */
+static NodusStatus control_cost_of(NodusMath *math, const char *path, size_t length, const Model *model, const NetworkShape *shape,
+                                   ControlPlaces *places, ControlCost *cost)
+{
+    char name[PATH_MAX];
+    WeightSet *weights;
+    *cost = (ControlCost){0};
+    if (length >= sizeof name) return NULL;
+    memcpy(name, path, length);
+    name[length] = 0;
+    NODUS_TRY(model_file_open(name, &weights));
+    NodusStatus status = controls_cost(math, weights, model, shape, places, cost);
+    weights_unref(weights);
+    return status;
+}
+
+/* The networks of the ControlNets that `files` names (cost.h), for a model's plan of that shape: their arenas, and what they say. Their
+ * weights are told where they are opened. */
+static NodusStatus add_controls(NodusMath *math, const char *files, const Model *model, const NetworkShape *shape, ControlPlaces *places,
+                                CostArenas *arenas, NodusCost *out)
+{
+    const char *next = strchr(files, '\n');
+    size_t most = 0;
+    int count = 0;
+    for (const char *at = next; at; at = next) {
+        ControlCost cost;
+        next = strchr(at + 1, '\n');
+        const size_t length = next ? (size_t)(next - at) : strlen(at);
+        if (said_before(files, at, length)) continue;
+        NODUS_TRY(control_cost_of(math, at + 1, length - 1, model, shape, places, &cost));
+        out->work += cost_borrow(arenas, cost.look) + cost.hint;
+        if (cost.ask) out->work += cost_borrow(arenas, cost.ask);
+        most = cost.signals > most ? cost.signals : most;
+        count++;
+    }
+    out->work += count > 1 ? 2 * most : most;
+    return NULL;
+}
+
 /* For texts of one chunk each; a longer one makes the arena a little larger. */
 NodusStatus sample_cost_of(NodusCall *call, const NodusFacts *model, const NodusFacts *latent, int lists, int64_t steps,
                            NodusCost *out)
@@ -107,10 +157,18 @@ NodusStatus sample_cost_of(NodusCall *call, const NodusFacts *model, const Nodus
         return NULL;
     }
     const NetworkShape shape = {dim[0] * lists, dim[2], dim[3], TOKENS};
-    NodusStatus status = network_plan(math, weights, &checkpoint.unet, &shape, NULL, 0, 0, NULL, &plan);
+    const Model model_there = {.weights = weights, .family = checkpoint.family, .unet = checkpoint.unet};
+    ControlPlaces places = {.blocks = checkpoint.unet.input_blocks};
+    CostArenas arenas = {0};
+    const PatchRun guided = {.class = &control_patch, .self = &places};
+    NodusStatus status = add_controls(math, model->file, &model_there, &shape, &places, &arenas, out);
+    const bool any = places.input || places.output || places.middle;
+    if (!status) status = network_plan(math, weights, &checkpoint.unet, &shape, &guided, any, 0, NULL, &plan);
     weights_unref(weights);
     if (status) return status;
+    const size_t before = out->work;
     cost_add_plan(math, plan, out);
+    out->work = before + cost_borrow(&arenas, plan_arena_bytes(plan));
     out->flop *= (double)steps;
     out->result = cost_bytes(dim[0], dim[1], dim[2], dim[3]);
     out->work += WORKING_LATENTS * out->result;
@@ -118,10 +176,12 @@ NodusStatus sample_cost_of(NodusCall *call, const NodusFacts *model, const Nodus
     return NULL;
 }
 
-static NodusStatus sample_cost(NodusCall *call, const SampleArgs *in, const NodusFacts *model, const NodusFacts *latent,
-                               NodusCost *out)
+/* From `first` the facts are those of positive, negative and latent. */
+static NodusStatus sample_cost(NodusCall *call, const SampleArgs *in, const NodusFacts *model, const NodusFacts *first, NodusCost *out)
 {
-    return sample_cost_of(call, model, latent, in->cfg == 1 ? 1 : 2, in->steps, out);
+    NodusFacts guided = *model;
+    guided.file = cost_files(call, cost_files(call, model->file, first[0].file), first[1].file);
+    return sample_cost_of(call, &guided, &first[2], in->cfg == 1 ? 1 : 2, in->steps, out);
 }
 
 static const NodusOutput sample_outputs[] = {{.name = "LATENT", .type = "LATENT", .tooltip = "The latent after sampling."}};
@@ -158,7 +218,7 @@ static NodusStatus sample_simple_infer(NodusCall *call, const void *args, const 
 
 static NodusStatus sample_simple_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)
 {
-    return sample_cost(call, args, &in[0], &in[8], out);
+    return sample_cost(call, args, &in[0], &in[6], out);
 }
 
 static const NodusInput simple_inputs[] = {
@@ -196,7 +256,7 @@ static NodusStatus sample_advanced_infer(NodusCall *call, const void *args, cons
 static const char *const enable_first[] = {"enable", "disable", NULL}, *const disable_first[] = {"disable", "enable", NULL};
 static NodusStatus sample_advanced_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)
 {
-    return sample_cost(call, args, &in[0], &in[9], out);
+    return sample_cost(call, args, &in[0], &in[7], out);
 }
 
 static const NodusInput advanced_inputs[] = {

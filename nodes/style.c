@@ -5,6 +5,7 @@
 #include "engine/base/status.h"
 #include "engine/tensor/plan.h"
 #include "nodes/cond.h"
+#include "nodes/cost.h"
 #include "nodes/model_file.h"
 #include "nodes/models/style.h"
 #include "nodes/style.h"
@@ -72,6 +73,13 @@ static NodusStatus style_load_fingerprint(NodusCall *call, const void *args, Nod
     return nodus_hash_file(call, hash, path);
 }
 
+static NodusStatus style_load_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)
+{
+    const StyleLoadArgs *given = args;
+    (void)in;
+    return cost_file(call, "style_models", given->name, out);
+}
+
 static const NodusInput style_load_inputs[] = {
     NODUS_IN_COMBO("style_model_name", StyleLoadArgs, name, "A file of models/style_models.", .folder = "style_models"),
 };
@@ -84,6 +92,7 @@ const NodusNode node_style_model_loader = {
     .example = "graphs/style_model.json",
     .run = style_load,
     .fingerprint = style_load_fingerprint,
+    .cost = style_load_cost,
 };
 
 /* ---- StyleModelApply ---------------------------------------------------------------------------------------------------- */
@@ -136,6 +145,7 @@ static NodusStatus style_run(NodusCall *call, Plan *plan, const NodusTensor *see
     return nodus_tensor_concat(math, out, 1, (int)batch, (const NodusTensor *const *)tokens);
 }
 
+/* The bias of attn_bias is for attention of models of the Flux family; others hear the tokens as they are. */
 static NodusStatus style_tokens(NodusCall *call, const StyleArgs *in, NodusTensor **out)
 {
     const bool multiply = !strcmp(in->strength_type, "multiply");
@@ -145,9 +155,6 @@ static NodusStatus style_tokens(NodusCall *call, const StyleArgs *in, NodusTenso
     if (width != in->style->config.width)
         return nodus_input_error(call, "clip_vision_output", "has tokens of %d numbers, '%s' wants %d: it needs another vision tower",
                                  (int)width, in->style->origin, in->style->config.width);
-    if (!multiply && in->strength != 1)
-        return nodus_input_error(call, "strength_type",
-                                 "attn_bias is for models of the Flux family, which come later: choose multiply, or a strength of 1");
     NODUS_TRY(style_plan(nodus_math(call), in->style, nodus_tensor_dim(in->seen->last, 1), &plan));
     NodusStatus status = style_run(call, plan, in->seen->last, &plain);
     plan_unref(plan);
@@ -184,7 +191,7 @@ static const NodusInput style_inputs[] = {
     NODUS_IN_LINK("clip_vision_output", StyleArgs, seen, "CLIP_VISION_OUTPUT", "The encoded picture whose style is wanted."),
     NODUS_IN_FLOAT("strength", StyleArgs, strength, "How much the picture counts.", .def = 1, .min = 0, .max = 10, .step = 0.001),
     NODUS_IN_COMBO("strength_type", StyleArgs, strength_type,
-                   "multiply: the tokens are scaled; attn_bias: attention to them is (Flux).", .names = strength_types),
+                   "multiply: the tokens are scaled; attn_bias: attention to them is (Flux), which UNets leave out.", .names = strength_types),
 };
 const NodusNode node_style_model_apply = {
     NODUS_NODE("StyleModelApply", "Apply Style Model", "conditioning/style_model", StyleArgs, style_inputs, cond_outputs),

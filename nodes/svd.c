@@ -97,7 +97,7 @@ static NodusStatus between(double *p, double *q, double *core, int64_t n, Svd *o
     for (int64_t i = 0; i < n; i++) {
         int64_t largest = 0;
         for (int64_t k = 1; k < n; k++)
-            if (size[k] > size[largest]) largest = k;
+            if (isnan(size[k]) || size[k] > size[largest]) largest = k;
         const double s = out->s[i] = size[largest];
         for (int64_t k = 0; k < n && s > 0; k++) {
             add(out->u + i * out->rows, core[largest * n + k] / s, p + k * out->rows, out->rows);
@@ -114,12 +114,14 @@ static NodusStatus between(double *p, double *q, double *core, int64_t n, Svd *o
 static NodusStatus svd_vectors(double *left, double *right, Svd *out)
 {
     const int64_t n = out->count;
-    double *part = memory_array((size_t)(3 * n * n), sizeof *part), *other = part + n * n, *core = other + n * n;
+    double *part = memory_array((size_t)(3 * n * n), sizeof *part), *other, *core;
     out->s = memory_array((size_t)n, sizeof *out->s);
     out->u = memory_array((size_t)(n * out->rows), sizeof *out->u);
     out->v = memory_array((size_t)(n * out->columns), sizeof *out->v);
     NodusStatus status = part && out->s && out->u && out->v ? NULL : status_memory();
     if (!status) {
+        other = part + n * n;
+        core = other + n * n;
         orthonormal(left, n, out->rows, part);
         orthonormal(right, n, out->columns, other);
         for (int64_t i = 0; i < n; i++)
@@ -143,6 +145,7 @@ NodusStatus svd_product(int64_t rows, int64_t columns, int64_t rank, const float
     }
     memory_free(left);
     memory_free(right);
+    if (status) svd_free(out);
     return status;
 }
 
@@ -186,6 +189,7 @@ NodusStatus svd_top(int64_t rows, int64_t columns, const float *a, int64_t count
     }
     memory_free(left);
     memory_free(right);
+    if (status) svd_free(out);
     if (!status && out->count > count) out->count = count;
     return status;
 }

@@ -273,6 +273,33 @@ static NodusStatus pile_add(NodusCall *call, Pile *pile, const char *input, cons
     return NULL;
 }
 
+/* "no table has a column 'psnr ': they have label, psnr". */
+static NodusStatus pile_stranger(NodusCall *call, const Pile *pile, const char *stranger)
+{
+    enum { SHOWN = 12 };
+    const char *name[TABLE_MOST_COLUMNS];
+    Pile there = {.name = name};
+    NodusText *text = nodus_text(call);
+    if (!text) return status_memory();
+    for (int64_t i = 0; i < pile->count; i++)
+        for (int64_t c = 0; c < pile->table[i]->columns && there.names <= SHOWN; c++)
+            NODUS_TRY(pile_name(call, &there, "columns", pile->table[i]->name[c]));
+    for (int64_t i = 0; i < there.names && i < SHOWN; i++) NODUS_TRY(nodus_print(text, "%s%.40s", i ? ", " : "", there.name[i]));
+    return nodus_input_error(call, "columns", "no table has a column '%.100s': they have %s%s", stranger, nodus_text_get(text),
+                             there.names > SHOWN ? " and more" : "");
+}
+
+/* A chosen column that no table has would be empty without a word. */
+static NodusStatus pile_check(NodusCall *call, const Pile *pile)
+{
+    for (int64_t i = 0; i < pile->names && pile->chosen && pile->count; i++) {
+        int64_t k = 0;
+        while (k < pile->count && table_column(pile->table[k], pile->name[i]) < 0) k++;
+        if (k == pile->count) return pile_stranger(call, pile, pile->name[i]);
+    }
+    return NULL;
+}
+
 static NodusStatus pile_open(NodusCall *call, const TableJoinArgs *in, Pile *pile)
 {
     size_t count = in->tables.count;
@@ -286,6 +313,7 @@ static NodusStatus pile_open(NodusCall *call, const TableJoinArgs *in, Pile *pil
         const NodusList list = nodus_extra_list(call, i);
         for (uint32_t k = 0; k < list.count; k++) NODUS_TRY(pile_add(call, pile, nodus_extra_name(call, i), list.item[k]));
     }
+    NODUS_TRY(pile_check(call, pile));
     if (!pile->names) return nodus_input_error(call, "tables", "there is no table to join");
     if (pile->rows > TABLE_MOST_CELLS / pile->names)
         return nodus_input_error(call, "tables", "together they have more than %d cells", TABLE_MOST_CELLS);
@@ -324,7 +352,7 @@ static NodusStatus table_join(NodusCall *call, const void *args)
 static const NodusInput join_inputs[] = {
     NODUS_FLAG_LINK(NODUS_WHOLE_LIST, "tables", TableJoinArgs, tables, "TABLE", "A table, or a list of them."),
     NODUS_FLAG_STRING(NODUS_OPTIONAL, "columns", TableJoinArgs, columns,
-                      "Which columns, in which order, between commas; empty: all, as they come.", .def = ""),
+                      "Which columns, in which order, between commas; empty: all, as they come. Some table must have each.", .def = ""),
 };
 const NodusNode node_table_join = {
     NODUS_NODE("TableJoin", "Join Tables", "table", TableJoinArgs, join_inputs, table_outputs),

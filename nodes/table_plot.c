@@ -1,7 +1,8 @@
-/* table_plot.c: PlotTable: columns of a table as lines over another column, as a picture.
+/* table_plot.c: PlotTable: columns of a table as lines, points or bars over another column, as a picture.
  *
  * One idea: a row is a point of the line of its group; both axes are linear, with ticks at round numbers; a column of texts is an axis with
- * a tick for each text. Shapes are drawn by their distance to the pixel, so that they have smooth edges at any size. */
+ * a place for each text. Names of places that have no room beside each other are spread over up to three rows, or stand upright. Strokes
+ * are drawn by their distance to the pixel, so that they have smooth edges at any size. */
 #include "engine/base/font.h"
 #include "engine/base/status.h"
 #include "nodes/pixels.h"
@@ -11,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCALE = 2, LETTER = FONT_WIDTH * SCALE, LINE = FONT_HEIGHT * SCALE, GAP = 8, TICK = 5 };
-enum { WANTED_TICKS = 6, MOST_TICKS = 32, MOST_LINES = 64 };
+enum { SCALE = 2, LETTER = FONT_WIDTH * SCALE, LINE = FONT_HEIGHT * SCALE, GAP = 8, TICK = 5, BELOW = TICK + 5 };
+enum { WANTED_TICKS = 6, MOST_TICKS = 32, MOST_LINES = 64, MOST_ROWS = 3 };
 enum { LEAST_SIDE = 128, LARGEST_SIDE = 4096, TICK_TEXT = 32 };
 static const int64_t colours[] = {0x1f5fa8, 0xc8501e, 0x2a8a3c, 0x8a3aa0, 0xb8900c, 0x0f8f95, 0xb02a5a, 0x555555};
 enum { COLOURS = sizeof colours / sizeof *colours, INK = 0x141414, GRID = 0xdcdcdc, PAPER = 0xfafafa };
@@ -21,7 +22,11 @@ typedef struct {
     const Table *table;
     const char *x, *y, *group_by;
     int64_t width, height;
+    const char *style;
 } PlotArgs;
+
+enum { STYLE_LINES, STYLE_POINTS, STYLE_BARS };
+static const char *const style_names[] = {"lines", "points", "bars", NULL};
 
 typedef struct Axis {
     double low, high, step; /* of the ticks; low and high are ticks of an axis of numbers */
@@ -42,6 +47,8 @@ typedef struct Plot {
     Series line[MOST_LINES];
     int lines;
     const char *shared; /* the column of all lines, where their names do not tell it; or NULL */
+    int style;
+    int rows; /* that the labels of the x axis are spread over; 0: they stand upright */
     Pixels size;
     float *pixel;
     double left, right, top, bottom; /* of the frame */
@@ -187,7 +194,7 @@ static NodusStatus axis_of_texts(NodusCall *call, Plot *plot)
 
 static NodusStatus find_axes(NodusCall *call, Plot *plot)
 {
-    const bool texts = !is_numeric(plot->table, plot->x_column);
+    const bool texts = plot->style == STYLE_BARS || !is_numeric(plot->table, plot->x_column);
     plot->x.low = plot->x.high = plot->y.low = plot->y.high = (double)NAN;
     if (texts) NODUS_TRY(axis_of_texts(call, plot));
     for (int i = 0; i < plot->lines; i++)
@@ -196,6 +203,7 @@ static NodusStatus find_axes(NodusCall *call, Plot *plot)
             if (!texts) widen(&plot->x, x_at(plot, r));
             widen(&plot->y, number_at(plot->table, r, plot->line[i].column));
         }
+    if (plot->style == STYLE_BARS && !isnan(plot->y.low)) widen(&plot->y, 0);
     if (isnan(plot->x.low) || isnan(plot->y.low)) return nodus_input_error(call, "y", "there is no finite number to draw");
     if ((texts || round_axis(&plot->x)) && round_axis(&plot->y)) return NULL;
     return nodus_input_error(call, "y", "the numbers are too far apart, or too near to each other, for an axis");
@@ -236,16 +244,24 @@ static void stroke(Plot *plot, double x0, double y0, double x1, double y1, doubl
         }
 }
 
-static void put_text(Plot *plot, double left, double top, const char *text)
+/* From left and top to the right; upright: from left and bottom upwards. */
+static void put_letters(Plot *plot, double left, double from, const char *text, bool upright)
 {
-    int64_t x0 = (int64_t)lround(left);
-    for (; *text; text++) {
+    const int64_t x0 = lround(left), y0 = lround(from);
+    for (int at = 0; *text; text++) {
         if (((unsigned char)*text & 0xc0) == 0x80) continue;
         for (int y = 0; y < LINE; y++)
             for (int x = 0; x < LETTER; x++)
-                if (font_ink((unsigned char)*text, x / SCALE, y / SCALE)) put(plot, x0 + x, (int64_t)lround(top) + y, INK, 1);
-        x0 += LETTER;
+                if (!font_ink((unsigned char)*text, x / SCALE, y / SCALE)) continue;
+                else if (upright) put(plot, x0 + y, y0 - at - x, INK, 1);
+                else put(plot, x0 + at + x, y0 + y, INK, 1);
+        at += LETTER;
     }
+}
+
+static void put_text(Plot *plot, double left, double top, const char *text)
+{
+    put_letters(plot, left, top, text, false);
 }
 
 static double place_x(const Plot *plot, double value)
@@ -275,58 +291,101 @@ static double legend(Plot *plot)
     return y + LINE + GAP;
 }
 
+static int longest_tick(const Axis *axis)
+{
+    char text[TICK_TEXT];
+    int longest = 0;
+    for (int i = 0; i < axis->ticks; i++) {
+        tick_text(axis, i, text);
+        if (table_letters(text) > longest) longest = table_letters(text);
+    }
+    return longest;
+}
+
 static void frame(Plot *plot, const char *x_name)
 {
     char text[TICK_TEXT];
-    int widest = 0;
-    for (int i = 0; i < plot->y.ticks; i++) {
-        tick_text(&plot->y, i, text);
-        if (table_letters(text) > widest) widest = table_letters(text);
-    }
+    const int longest = longest_tick(&plot->x);
     tick_text(&plot->x, plot->x.ticks - 1, text);
-    plot->left = GAP + widest * LETTER + TICK + 3;
+    plot->left = GAP + longest_tick(&plot->y) * LETTER + TICK + 3;
     plot->right = (double)plot->size.width - GAP - (plot->x.text[0] ? 0 : table_letters(text) * LETTER / 2.0);
     plot->top = legend(plot) + LINE / 2.0;
-    plot->bottom = (double)plot->size.height - 2 * LINE - GAP - TICK - 2;
-    put_text(plot, (plot->left + plot->right - table_letters(x_name) * LETTER) / 2, plot->bottom + TICK + 2 + LINE, x_name);
+    const double place = (plot->right - plot->left) / plot->x.ticks; /* of a text; labels at the ends may be moved by half of it */
+    plot->rows = 1;
+    while (plot->rows && plot->x.text[0] && (longest + 1) * LETTER > place * (plot->rows > 1 ? plot->rows - 0.5 : 1))
+        plot->rows = plot->rows < MOST_ROWS && plot->rows + 1 < plot->x.ticks ? plot->rows + 1 : 0;
+    plot->bottom = (double)plot->size.height - (plot->rows ? plot->rows * LINE : longest * LETTER + GAP) - LINE - GAP - BELOW;
+    put_text(plot, (plot->left + plot->right - table_letters(x_name) * LETTER) / 2, (double)(plot->size.height - LINE - GAP), x_name);
 }
 
-/* Labels of the x axis that would touch the one before are left out. */
+/* Labels that would touch the one before are left out. */
+static void ticks_below(Plot *plot)
+{
+    char text[TICK_TEXT];
+    double free[MOST_ROWS] = {0};
+    for (int i = 0; i < plot->x.ticks && plot->rows > 1; i++) {
+        const double x = round(place_x(plot, tick_at(&plot->x, i)));
+        stroke(plot, x, plot->bottom + TICK, x, plot->bottom + TICK + i % plot->rows * LINE, 1, GRID);
+    }
+    for (int i = 0; i < plot->x.ticks; i++) {
+        const double x = round(place_x(plot, tick_at(&plot->x, i))), below = plot->bottom + BELOW;
+        const int row = plot->rows ? i % plot->rows : 0;
+        tick_text(&plot->x, i, text);
+        const double wide = table_letters(text) * LETTER, across = plot->rows ? wide : LINE;
+        const double start = fmin(x - across / 2, (double)plot->size.width - across);
+        stroke(plot, x, plot->bottom, x, plot->bottom + TICK, 1, INK);
+        if (start < free[row]) continue;
+        put_letters(plot, start, plot->rows ? below + row * LINE : below + wide, text, !plot->rows);
+        free[row] = start + across + (plot->rows ? LETTER : 0);
+    }
+}
+
 static void ticks(Plot *plot)
 {
     char text[TICK_TEXT];
-    double free = 0;
+    double free = INFINITY;
     for (int i = 0; i < plot->y.ticks; i++) {
         const double y = round(place_y(plot, tick_at(&plot->y, i)));
         tick_text(&plot->y, i, text);
         stroke(plot, plot->left, y, plot->right, y, 1, GRID);
+        if (y + LINE / 2.0 > free) continue;
+        free = y - LINE / 2.0;
         put_text(plot, plot->left - TICK - 3 - table_letters(text) * LETTER, y - LINE / 2.0 + 2, text);
     }
-    for (int i = 0; i < plot->x.ticks; i++) {
-        const double x = round(place_x(plot, tick_at(&plot->x, i)));
-        tick_text(&plot->x, i, text);
-        const double wide = table_letters(text) * LETTER, start = x - wide / 2;
-        stroke(plot, x, plot->bottom, x, plot->bottom + TICK, 1, INK);
-        if (start < free) continue;
-        put_text(plot, start, plot->bottom + TICK + 2, text);
-        free = start + wide + LETTER;
-    }
+    ticks_below(plot);
     stroke(plot, plot->left, plot->bottom, plot->right, plot->bottom, 1, INK);
     stroke(plot, plot->left, plot->top, plot->left, plot->bottom, 1, INK);
 }
 
-/* Points in the order of the rows; one that is missing breaks the line. */
+/* Points in the order of the rows; one that is missing breaks the line. Points without lines stand side by side in a place, so that equal
+ * ones do not hide each other. */
 static void draw_line(Plot *plot, int i)
 {
+    const bool beside = plot->style == STYLE_POINTS && plot->x.text[0];
+    const double aside = beside ? (i - (plot->lines - 1) / 2.0) / plot->lines / 2 : 0;
     double last_x = (double)NAN, last_y = (double)NAN;
     for (int64_t r = 0; r < plot->table->rows; r++) {
         if (!in_line(plot, &plot->line[i], r)) continue;
-        const double x = place_x(plot, x_at(plot, r)), y = place_y(plot, number_at(plot->table, r, plot->line[i].column));
+        const double x = place_x(plot, x_at(plot, r) + aside), y = place_y(plot, number_at(plot->table, r, plot->line[i].column));
         const bool here = isfinite(x) && isfinite(y);
-        if (here && isfinite(last_x)) stroke(plot, last_x, last_y, x, y, 2, colours[i % COLOURS]);
+        if (here && isfinite(last_x) && plot->style == STYLE_LINES) stroke(plot, last_x, last_y, x, y, 2, colours[i % COLOURS]);
         if (here) stroke(plot, x, y, x, y, 7, colours[i % COLOURS]);
         last_x = here ? x : (double)NAN;
         last_y = y;
+    }
+}
+
+/* From 0 to the number; those of a place side by side, one for each line. */
+static void draw_bars(Plot *plot, int i)
+{
+    const double wide = (plot->right - plot->left) / plot->x.ticks * 0.8 / plot->lines, zero = place_y(plot, 0);
+    for (int64_t r = 0; r < plot->table->rows; r++) {
+        if (!in_line(plot, &plot->line[i], r)) continue;
+        const double x = place_x(plot, x_at(plot, r)) + wide * (i - plot->lines / 2.0);
+        const double y = place_y(plot, number_at(plot->table, r, plot->line[i].column));
+        if (!isfinite(x) || !isfinite(y)) continue;
+        for (int64_t v = lround(fmin(y, zero)); v < lround(fmax(y, zero)); v++)
+            for (int64_t u = lround(x); u < lround(x + wide); u++) put(plot, u, v, colours[i % COLOURS], 1);
     }
 }
 
@@ -337,6 +396,7 @@ static NodusStatus plot_table(NodusCall *call, const void *args)
     NodusTensor *out;
     if (!plot) return status_memory();
     *plot = (Plot){.table = in->table, .group_column = -1, .size = {1, in->height, in->width, 3, NULL}};
+    while (style_names[plot->style + 1] && strcmp(in->style, style_names[plot->style]) != 0) plot->style++;
     NODUS_TRY(find_column(call, in->table, "x", in->x, &plot->x_column));
     if (*in->group_by) NODUS_TRY(find_column(call, in->table, "group_by", in->group_by, &plot->group_column));
     NODUS_TRY(find_lines(call, in, plot));
@@ -349,7 +409,8 @@ static NodusStatus plot_table(NodusCall *call, const void *args)
         return nodus_input_error(call, "height", "%d × %d pixels leave no room beside the names of %d lines", (int)in->width,
                                  (int)in->height, plot->lines);
     ticks(plot);
-    for (int i = 0; i < plot->lines; i++) draw_line(plot, i);
+    for (int i = 0; i < plot->lines; i++) (plot->style == STYLE_BARS ? draw_bars : draw_line)(plot, i);
+    if (plot->style == STYLE_BARS) stroke(plot, plot->left, place_y(plot, 0), plot->right, place_y(plot, 0), 1, INK);
     NODUS_TRY(pixels_tensor(call, &plot->size, plot->pixel, &out));
     return nodus_emit_tensor(call, 0, "IMAGE", out);
 }
@@ -370,10 +431,13 @@ static const NodusInput plot_inputs[] = {
     NODUS_IN_STRING("group_by", PlotArgs, group_by, "A column whose values each get a line of their own; empty: none.", .def = ""),
     NODUS_IN_INT("width", PlotArgs, width, "Width of the picture in pixels.", .def = 640, .min = LEAST_SIDE, .max = LARGEST_SIDE),
     NODUS_IN_INT("height", PlotArgs, height, "Height of the picture in pixels.", .def = 400, .min = LEAST_SIDE, .max = LARGEST_SIDE),
+    NODUS_FLAG_COMBO(NODUS_OPTIONAL, "style", PlotArgs, style,
+                     "Lines from row to row, points alone, or bars from 0 on, for which each different x has its place.",
+                     .names = style_names),
 };
 const NodusNode node_plot_table = {
     NODUS_NODE("PlotTable", "Plot Table", "table", PlotArgs, plot_inputs, pixels_image_outputs),
-    .help = "Draw columns of a table as lines, in the order of its rows.",
+    .help = "Draw columns of a table as lines, points or bars, in the order of its rows.",
     .example = "graphs/tables.json",
     .run = plot_table,
     .infer = plot_infer,

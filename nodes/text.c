@@ -195,7 +195,7 @@ typedef struct {
 static NodusStatus text_last_layer(NodusCall *call, const void *args)
 {
     const LastLayerArgs *in = args;
-    NODUS_TRY(values_require(call, "clip", in->clip->weights, in->clip->origin, "text encoder"));
+    NODUS_TRY(values_require_clip(call, in->clip));
     Clip *clip = clip_copy(in->clip);
     if (!clip) return status_memory();
     clip->stop_layer = (int)in->stop_at_clip_layer;

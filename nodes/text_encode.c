@@ -238,7 +238,7 @@ NodusStatus text_encode(NodusCall *call, const Clip *clip, const char *prompt, c
     const ClipTextConfig *config[TOWERS] = {&clip->text, &clip->second};
     const int count = clip->second.layers ? TOWERS : 1;
     Tower tower[TOWERS] = {0};
-    NODUS_TRY(values_require(call, "clip", clip->weights, clip->origin, "text encoder"));
+    NODUS_TRY(values_require_clip(call, clip));
     for (int i = 0; i < count; i++)
         tower[i] = (Tower){.clip = clip, .config = config[i], .inversions = {.call = call, .tower = config[i]}};
     NodusStatus status = text_towers(call, tower, count, (const char *[]){prompt, second ? second : prompt}, second != NULL);

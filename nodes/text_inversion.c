@@ -6,6 +6,7 @@
 #include "nodes/text_inversion.h"
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
+#include "engine/base/text.h"
 #include "engine/formats/weights_file.h"
 #include <ctype.h>
 #include <stdio.h>
@@ -36,12 +37,6 @@ static bool starts(const char *name, const char *piece)
     return !strncmp(name, piece, strlen(piece));
 }
 
-static bool ends(const char *name, const char *piece)
-{
-    const size_t length = strlen(name), tail = strlen(piece);
-    return length >= tail && !strcmp(name + length - tail, piece);
-}
-
 static const char *tower_key(const ClipTextConfig *tower)
 {
     static const char *const keys[] = {[CLIP_L] = "clip_l", [CLIP_H] = "clip_h", [CLIP_G] = "clip_g"};
@@ -62,7 +57,7 @@ static bool fits_way(Way way, const Weight *weight, const ClipTextConfig *tower)
     case WAY_TOWER: return !strcmp(name, tower_key(tower));
     case WAY_BUNDLE:
         return starts(name, "bundle_emb.") &&
-               (strstr(name, ".string_to_param.") || (ends(name, tower_key(tower)) && strchr(name + 11, '.')));
+               (strstr(name, ".string_to_param.") || (text_ends(name, tower_key(tower)) && strchr(name + 11, '.')));
     default: return true;
     }
 }

@@ -14,6 +14,13 @@ NodusStatus values_require(NodusCall *call, const char *input, const WeightSet *
     return nodus_input_error(call, input, "'%s' has no %s: link one from another file", origin ? origin : "the file", part);
 }
 
+NodusStatus values_require_clip(NodusCall *call, const Clip *clip)
+{
+    if (clip->weights || !clip->by_example) return values_require(call, "clip", clip->weights, clip->origin, "text encoder");
+    return nodus_input_error(call, "clip", "'%s' has no text encoder: it is a Paint-by-Example model, whose prompt is a picture: open it "
+                             "with PaintByExampleLoader and use PaintByExampleConditioning", clip->origin ? clip->origin : "the file");
+}
+
 /* Mapped arrays cost nothing that the system could not take back. */
 static void account_weights(const WeightSet *weights, NodusAccount *account)
 {

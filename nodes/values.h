@@ -25,6 +25,7 @@ typedef struct Model {
     ModelSampling sampling;
     float latent_scale;
     const LatentFormat *latent_format; /* NULL: latents are scaled by latent_scale; else what is done instead */
+    bool by_example;   /* it paints by example (nodes/models/paint_by_example.h): its channels have another order */
     Patch *patches;
     int patch_count;
     char *origin;      /* the file's name, for messages */
@@ -35,6 +36,7 @@ typedef struct Clip {
     Family family;
     ClipTextConfig text, second; /* `second` has no layers where there is one tower: SDXL has L and G */
     int stop_layer; /* 0: the family's; else −1 … −24 */
+    bool by_example; /* there is none, for the model's prompts are pictures */
     char *origin;
 } Clip;
 
@@ -105,6 +107,8 @@ void conditioning_free(void *conditioning);
 
 /* The value of an input that must be there: an error that names input, file and `part` ("text encoder") if the file had none. */
 NodusStatus values_require(NodusCall *call, const char *input, const WeightSet *weights, const char *origin, const char *part);
+/* The same for the input "clip" of nodes that encode texts. */
+NodusStatus values_require_clip(NodusCall *call, const Clip *clip);
 
 /* Copies for nodes that change a part: they share weights and patches; NULL when out of memory. */
 Model *model_copy(const Model *model);

@@ -6,6 +6,7 @@
 #include "engine/base/status.h"
 #include "engine/tensor/plan.h"
 #include "nodes/cond.h"
+#include "nodes/cost.h"
 #include "nodes/model_file.h"
 #include "nodes/models/keys.h"
 #include "nodes/vision.h"
@@ -155,6 +156,13 @@ static NodusStatus vision_load_infer(NodusCall *call, const void *args, const No
     return NULL;
 }
 
+static NodusStatus vision_load_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)
+{
+    const VisionLoadArgs *given = args;
+    (void)in;
+    return cost_file(call, "clip_vision", given->name, out);
+}
+
 static const NodusInput vision_load_inputs[] = {
     NODUS_IN_COMBO("clip_name", VisionLoadArgs, name, "A file of models/clip_vision.", .folder = "clip_vision"),
 };
@@ -167,6 +175,7 @@ const NodusNode node_clip_vision_loader = {
     .example = "graphs/clip_vision.json",
     .run = vision_load,
     .fingerprint = vision_load_fingerprint,
+    .cost = vision_load_cost,
     .infer = vision_load_infer,
 };
 

@@ -160,7 +160,7 @@ static NodusStatus put_pair(WeightSet *set, const char *rest, const Weight *weig
 
 static NodusStatus fill_lora(WeightSet *set, WeightSet *demo)
 {
-    NODUS_TRY(families_put(set, "lora_controlnet", 1, (int64_t[]){1}));
+    NODUS_TRY(families_put(set, "lora_controlnet", 1, (int64_t[]){0}) /* as files in the field have it */);
     NODUS_TRY(families_put(set, "input_blocks.1.0.in_layers.0.weight", 1, (int64_t[]){block_channels(demo, 0)}));
     for (int i = 0; i < weights_count(demo); i++) {
         const char *rest = encoder_name(demo, i);
@@ -296,22 +296,36 @@ static NodusStatus fill_light_diffusers(WeightSet *set, WeightSet *demo)
 
 /* ---- Files --------------------------------------------------------------------------------------------------------------------- */
 
+typedef struct Form {
+    const char *name;
+    NodusStatus (*fill)(WeightSet *set, WeightSet *base);
+} Form;
+static const Form forms[] = {
+    {"control", fill_control}, {"difference", fill_difference}, {"control-diffusers", fill_diffusers}, {"union", fill_union},
+    {"control-lora", fill_lora}, {"control-lora-merged", fill_merged}, {"t2i", fill_adapter}, {"t2i-diffusers", fill_adapter_diffusers},
+    {"t2i-light", fill_light}, {"t2i-light-diffusers", fill_light_diffusers},
+};
+enum { FORMS = sizeof forms / sizeof *forms };
+
+NodusStatus support_control_form(WeightSet *base, const char *form, const char *models, const char *file)
+{
+    WeightSet *set;
+    int i = 0;
+    while (i < FORMS && strcmp(forms[i].name, form) != 0) i++;
+    if (i == FORMS) return nodus_error(NODUS_ERROR_INTERNAL, "no form \"%s\"", form);
+    NODUS_TRY(weights_new(&set));
+    NodusStatus status = forms[i].fill(set, base);
+    if (!status) status = families_write(set, models, file);
+    weights_unref(set);
+    return status;
+}
+
 NodusStatus support_control(WeightSet *demo, const char *models)
 {
-    static const struct { const char *file; NodusStatus (*fill)(WeightSet *set, WeightSet *demo); } rows[] = {
-        {"control", fill_control}, {"difference", fill_difference}, {"control-diffusers", fill_diffusers}, {"union", fill_union},
-        {"control-lora", fill_lora}, {"control-lora-merged", fill_merged}, {"t2i", fill_adapter}, {"t2i-diffusers", fill_adapter_diffusers},
-        {"t2i-light", fill_light}, {"t2i-light-diffusers", fill_light_diffusers},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (int i = 0; i < FORMS; i++) {
         char file[NAME];
-        WeightSet *set;
-        snprintf(file, sizeof file, "controlnet/%s.safetensors", rows[i].file);
-        NODUS_TRY(weights_new(&set));
-        NodusStatus status = rows[i].fill(set, demo);
-        if (!status) status = families_write(set, models, file);
-        weights_unref(set);
-        NODUS_TRY(status);
+        snprintf(file, sizeof file, "controlnet/%s.safetensors", forms[i].name);
+        NODUS_TRY(support_control_form(demo, forms[i].name, models, file));
     }
     return NULL;
 }

@@ -1,6 +1,8 @@
 #include "tests/support_examples.h"
 #include "engine/base/file.h"
 #include "tests/support_families.h"
+#include "tests/support_paint.h"
+#include "tests/support_photomaker.h"
 #include "tests/support_upscaler.h"
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +26,8 @@ NodusStatus examples_models(const char *models)
     snprintf(folder, sizeof folder, "%s/upscale_models", models);
     NODUS_TRY(file_make_folders(folder));
     NODUS_TRY(support_families(models));
+    NODUS_TRY(support_paint(models));
+    NODUS_TRY(support_photomaker(models));
     snprintf(folder, sizeof folder, "%s/upscale_models/small-x4.safetensors", models);
     return support_upscaler(folder, false, 1);
 }

@@ -16,4 +16,6 @@ bool families_rename_unet(const WeightSet *demo, const char *rest, char out[FAMI
 
 /* controlnet/…: support_control.c. */
 NodusStatus support_control(WeightSet *demo, const char *models);
+/* One of them ("control", "union" …), made of another model's encoder. */
+NodusStatus support_control_form(WeightSet *base, const char *form, const char *models, const char *file);
 #endif

@@ -4,6 +4,7 @@
 #include "engine/graph/engine.h"
 #include "nodes/register.h"
 #include <ftw.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,7 +82,7 @@ NodusOutcome lab_run(Lab *lab, const char *json)
 }
 
 /* The numbers behind an npy header of version 1.0: "(2, 3)" in it is the shape. */
-static NodusStatus read_npy(const char *path, LabArray *out)
+NodusStatus lab_recorded(const char *path, LabArray *out)
 {
     uint8_t *data;
     size_t size;
@@ -109,7 +110,7 @@ NodusStatus lab_array(Lab *lab, const char *json, const char *node, uint32_t slo
     lab->options.dumps = NULL;
     lab->options.dump_count = 0;
     if (outcome != NODUS_SUCCESS) return nodus_error(NODUS_ERROR_INTERNAL, "the run failed: %s", lab->error);
-    return read_npy(file, out);
+    return lab_recorded(file, out);
 }
 
 int lab_told(NodusStatus status)
@@ -118,4 +119,14 @@ int lab_told(NodusStatus status)
     fprintf(stderr, "%s\n", nodus_error_message(status));
     nodus_error_free(status);
     return -1;
+}
+
+double lab_apart(const float *got, const float *want, size_t count)
+{
+    double difference = 0, size = 0;
+    for (size_t i = 0; i < count; i++) {
+        difference += ((double)got[i] - (double)want[i]) * ((double)got[i] - (double)want[i]);
+        size += (double)want[i] * (double)want[i];
+    }
+    return sqrt(difference / size);
 }

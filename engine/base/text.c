@@ -120,3 +120,9 @@ const char *text_nearest(const char *word, const char *const *names, size_t coun
     }
     return nearest;
 }
+
+bool text_ends(const char *text, const char *tail)
+{
+    const size_t length = strlen(text), end = strlen(tail);
+    return length > end && !strcmp(text + length - end, tail);
+}

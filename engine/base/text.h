@@ -18,6 +18,8 @@ NodusStatus text_take(Text *text, char **out);
 const char *text_get(const Text *text); /* "" while empty */
 void text_free(Text *text);
 
+/* Something, and then `tail`: a text that is the tail alone does not count. */
+bool text_ends(const char *text, const char *tail);
 /* The nearest of `names` (NULL-terminated) to `word` by edit distance, or NULL when none is near. For "did you mean". */
 const char *text_nearest(const char *word, const char *const *names, size_t count);
 #endif

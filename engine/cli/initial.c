@@ -1,5 +1,6 @@
 /* initial.c: naming or copying the picture of --init; see initial.h. */
 #include "engine/cli/initial.h"
+#include "engine/cli/save.h"
 #include "engine/cli/say.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -85,7 +86,8 @@ static NodusStatus copy_in(const Session *session, const char *path, char **name
     char *data;
     size_t size;
     NODUS_TRY(read_picture(path, &data, &size));
-    NodusStatus status = mkdir(session->input, 0777) && errno != EEXIST ? cannot("make the folder", session->input) : NULL;
+    save_folders(session->input);
+    NodusStatus status = NULL;
     for (int n = 0; n < MOST_NAMES && !*name && !status; n++) {
         char *wanted = n ? format_text("%.*s (%d)%s", (int)(dot - base), base, n, dot) : copy_text(base);
         char *target = format_text("%s/%s", session->input, wanted);

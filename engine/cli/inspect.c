@@ -1,4 +1,4 @@
-/* inspect.c: `nodus inspect`: what a file holds, from its headers; pixels and weights are not read. */
+/* inspect.c: `nodus inspect`: what a file holds, from its headers; pixels and weights are not read, but for the alphas of a LoRA. */
 #include "engine/cli/inspect.h"
 #include "engine/cli/commands.h"
 #include "engine/cli/say.h"
@@ -81,6 +81,8 @@ static NodusStatus inspect_path(const char *path, cJSON *found)
     Input input = {.file = standard ? stdin : fopen(path, "rb"), .path = path};
     if (!input.file) return nodus_error(NODUS_ERROR_FILE, "cannot read it: %s", strerror(errno));
     NodusStatus status = inspect_input(&input, found);
+    cJSON *lora = cJSON_GetObjectItemCaseSensitive(found, "lora");
+    if (!status && !standard && lora) inspect_alphas(path, lora);
     if (!standard) fclose(input.file);
     free(input.data);
     return status;

@@ -15,6 +15,13 @@ NodusStatus inspect_model(const char *header, size_t size, uint64_t bytes, const
 /* A .gguf file, or one of torch.save (.ckpt, .pt, .pth, .bin), as far as the loaders read it. */
 NodusStatus inspect_weights(const char *path, uint64_t bytes, const char *format, cJSON *found);
 
+/* inspect_lora.c: "lora": layers, how many of the text encoder, the lowest and the highest rank, "family" as the trainer
+ * noted it or by the texts that the layers read, "naming" of the layers; and the range of the alphas, which are read. */
+void inspect_lora(const cJSON *header, const cJSON *metadata, cJSON *found);
+void inspect_alphas(const char *path, cJSON *lora);
+/* "embedding": tokens, widths and family. */
+void inspect_embedding(const cJSON *header, cJSON *found);
+
 /* inspect_show.c: the object in words; bounded unless `all`. */
 void inspect_show(const cJSON *found, bool all, FILE *to);
 #endif

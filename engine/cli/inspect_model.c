@@ -12,20 +12,37 @@ enum { MOST_RANK = 16, MOST_TYPES = 64 };
 
 /* ---- What it is --------------------------------------------------------------------------------------------------------- */
 
-/* A piece of a name that gives the kind away; the first row that fits counts. `rank` and `width`: 0, or what that tensor's
- * dimensions must be, and the last of them: a UNet's projections are convolutions in the first generation and matrices later. */
+/* A piece of a name that gives the kind away, "$": its end, "^": all of it; the first row that fits counts. `rank` and `width`:
+ * 0, or what that tensor's dimensions must be, and the last of them: a UNet's projections are convolutions in the first
+ * generation and matrices later. */
 static const struct {
     const char *piece, *what;
     int rank;
     uint64_t width;
 } kinds[] = {
     {"latent_tensor", "a latent", 0, 0},
+    {".dora_scale", "a LoRA (DoRA)", 0, 0},
+    {".lora_magnitude_vector", "a LoRA (DoRA)", 0, 0},
     {"lora_up.weight", "a LoRA", 0, 0},
-    {"lora_A.weight", "a LoRA", 0, 0},
+    {"lora_A.", "a LoRA", 0, 0},
+    {"lora.up.weight", "a LoRA", 0, 0},
+    {"lora_linear_layer.up.weight", "a LoRA", 0, 0},
     {"hada_w1_a", "a LoRA (LoHa)", 0, 0},
     {"lokr_w1", "a LoRA (LoKr)", 0, 0},
+    {".oft_blocks", "a LoRA (OFT)", 0, 0},
+    {".a1.weight$", "a LoRA (GLoRA)", 0, 0},
+    {".diff$", "a LoRA (differences)", 0, 0},
+    {"lora_controlnet", "a Control-LoRA", 0, 0},
+    {"task_embedding", "a ControlNet (union)", 0, 0},
     {"input_hint_block.0.weight", "a ControlNet", 0, 0},
     {"controlnet_cond_embedding.", "a ControlNet", 0, 0},
+    {"ip_adapter.1.to_k_ip.", "an IP-Adapter", 0, 0},
+    {"body.0.block1.weight", "a T2I-Adapter", 0, 0},
+    {"body.0.resnets.0.block1.weight", "a T2I-Adapter", 0, 0},
+    {"position_net.", "a GLIGEN model", 0, 0},
+    {"style_embedding", "a style model (T2I-Adapter)", 0, 0},
+    {"redux_up.weight", "a style model (Redux)", 0, 0},
+    {"0.linear.0.weight", "a hypernetwork", 0, 0},
     {"double_blocks.0.img_attn.", "a Flux model", 0, 0},
     {"joint_blocks.0.", "a Stable Diffusion 3 model", 0, 0},
     {"attn2.to_k.weight", "a Stable Diffusion XL refiner", 2, 1280},
@@ -38,6 +55,9 @@ static const struct {
     {"text_model.encoder.layers.", "a text encoder (CLIP)", 0, 0},
     {"DenseReluDense", "a text encoder (T5)", 0, 0},
     {"emb_params", "a textual inversion", 0, 0},
+    {"string_to_param.", "a textual inversion", 0, 0},
+    {"^clip_l", "a textual inversion", 0, 0},
+    {"^clip_g", "a textual inversion", 0, 0},
     {"rdb1.conv1.weight", "an upscaler", 0, 0},
 };
 
@@ -52,12 +72,27 @@ static bool has_shape(const cJSON *tensor, int rank, uint64_t width)
     return !width || last == width;
 }
 
+static bool has_piece(const char *name, const char *piece)
+{
+    const size_t length = strlen(name), tail = strlen(piece) - 1;
+    if (piece[0] == '^') return !strcmp(name, piece + 1);
+    if (piece[tail] == '$') return length >= tail && !strncmp(name + length - tail, piece, tail);
+    return strstr(name, piece) != NULL;
+}
+
 static const char *guess(const cJSON *header)
 {
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
         for (const cJSON *item = header->child; item; item = item->next)
-            if (strstr(item->string, kinds[k].piece) && has_shape(item, kinds[k].rank, kinds[k].width)) return kinds[k].what;
+            if (has_piece(item->string, kinds[k].piece) && has_shape(item, kinds[k].rank, kinds[k].width)) return kinds[k].what;
     return NULL;
+}
+
+static void add_number(cJSON *object, const char *name, uint64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRIu64, value);
+    need(cJSON_AddRawToObject(object, name, text));
 }
 
 /* ---- Tensors ------------------------------------------------------------------------------------------------------------ */
@@ -73,13 +108,6 @@ static bool count_elements(const cJSON *shape, uint64_t *out)
         if (__builtin_mul_overflow(*out, size, out)) return false;
     }
     return cJSON_IsArray(shape);
-}
-
-static void add_number(cJSON *object, const char *name, uint64_t value)
-{
-    char text[24];
-    snprintf(text, sizeof text, "%" PRIu64, value);
-    need(cJSON_AddRawToObject(object, name, text));
 }
 
 /* A file has a handful of types; a hostile one may invent one a tensor. */
@@ -131,6 +159,8 @@ static NodusStatus inspect_tree(const cJSON *header, uint64_t bytes, const char 
     need(cJSON_AddStringToObject(found, "format", format));
     cJSON_AddItemToObject(found, "what", need(what ? cJSON_CreateString(what) : cJSON_CreateNull()));
     if (bytes) add_number(found, "bytes", bytes);
+    if (what && strstr(what, "LoRA")) inspect_lora(header, metadata, found);
+    if (what && !strcmp(what, "a textual inversion")) inspect_embedding(header, found);
     if (metadata) cJSON_AddItemToObject(found, "metadata", need(cJSON_Duplicate(metadata, true)));
     if (prompt) inspect_prompt(prompt, found);
     return add_tensors(header, found);

@@ -157,6 +157,41 @@ static void show_tensors(const cJSON *found, bool all, FILE *to)
     if (more) fprintf(to, "    … and %d more (--all)\n", more);
 }
 
+/* "264 layers of rank 16 (72 in the text encoder), for sd_1.5, alpha 8, named as by kohya". */
+static void show_lora(const cJSON *lora, bool all, FILE *to)
+{
+    const double low = json_double(json_get(lora, "lowest_rank")), high = json_double(json_get(lora, "highest_rank"));
+    const double text = json_double(json_get(lora, "text_layers"));
+    if (!lora) return;
+    fprintf(to, "  %.0f layers of rank %.0f", json_double(json_get(lora, "layers")), low);
+    if (high > low) fprintf(to, " to %.0f", high);
+    if (text > 0) fprintf(to, " (%.0f in the text encoder)", text);
+    if (json_string(json_get(lora, "family"))) {
+        fputs(", for ", to);
+        put_value(json_get(lora, "family"), all, to);
+    }
+    const cJSON *alpha = json_get(lora, "lowest_alpha"), *most = json_get(lora, "highest_alpha");
+    if (cJSON_IsNumber(alpha)) fprintf(to, ", alpha %g", json_double(alpha));
+    if (cJSON_IsNumber(alpha) && json_double(most) > json_double(alpha)) fprintf(to, " to %g", json_double(most));
+    if (json_string(json_get(lora, "naming"))) fprintf(to, ", named as by %s", json_string(json_get(lora, "naming")));
+    putc('\n', to);
+}
+
+/* "8 tokens of width 768 and 1280, for Stable Diffusion XL". */
+static void show_embedding(const cJSON *embedding, FILE *to)
+{
+    const double tokens = json_double(json_get(embedding, "tokens"));
+    const char *between = " of width ", *family = json_string(json_get(embedding, "family"));
+    if (!embedding) return;
+    fprintf(to, "  %.0f token%s", tokens, tokens == 1 ? "" : "s");
+    for (const cJSON *width = rows_of(embedding, "widths"); width; width = width->next) {
+        fprintf(to, "%s%.0f", between, json_double(width));
+        between = " and ";
+    }
+    if (family) fprintf(to, ", for %s", family);
+    putc('\n', to);
+}
+
 static void show_model(const cJSON *found, bool all, FILE *to)
 {
     const char *what = json_string(json_get(found, "what"));
@@ -173,6 +208,8 @@ static void show_model(const cJSON *found, bool all, FILE *to)
         put_text(type->string, all, to);
     }
     putc('\n', to);
+    show_lora(json_get(found, "lora"), all, to);
+    show_embedding(json_get(found, "embedding"), to);
     put_prompt(json_get(found, "prompt"), all, to);
     put_members("metadata", rows_of(found, "metadata"), all, to);
     fputs("  tensors\n", to);

@@ -1,5 +1,6 @@
 /* jobs.c: reading workflows and scripts, and the file steps of a script; see jobs.h. */
 #include "engine/cli/jobs.h"
+#include "engine/cli/save.h"
 #include "engine/cli/say.h"
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -231,7 +232,7 @@ void jobs_free(Jobs *jobs)
 /* The folder that holds `name` below the input folder, opened part by part, so that a link cannot lead out of it. */
 static int open_parent(const char *input, const char **name, bool make)
 {
-    if (make && mkdir(input, 0777) && errno != EEXIST) return -1;
+    if (make) save_folders(input);
     int folder = open(input, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (const char *slash; folder >= 0 && (slash = strchr(*name, '/')); *name = slash + 1) {
         char *part = need(strndup(*name, (size_t)(slash - *name)));

@@ -1,9 +1,10 @@
-/* save.c: writing a text; see save.h. */
+/* save.c: see save.h. */
 #include "engine/cli/save.h"
 #include "engine/cli/say.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 NodusStatus save_text(const char *path, const char *text)
@@ -17,4 +18,18 @@ NodusStatus save_text(const char *path, const char *text)
     if (!written && file) unlink(temporary);
     free(temporary);
     return status;
+}
+
+void save_folders(const char *path)
+{
+    char *part = copy_text(path);
+    for (char *at = part; *at;) {
+        at += strspn(at, "/");
+        at += strcspn(at, "/");
+        const char kept = *at;
+        *at = '\0';
+        mkdir(part, 0777);
+        *at = kept;
+    }
+    free(part);
 }

@@ -98,7 +98,7 @@ void show_end(Show *show)
 static Stage stage_of(const char *class_type)
 {
     if (!strncmp(class_type, "CLIPTextEncode", 14)) return STAGE_TEXT;
-    if (strstr(class_type, "Sampler")) return STAGE_SAMPLING;
+    if (strstr(class_type, "Sampler") || !strncmp(class_type, "SampleWith", 10)) return STAGE_SAMPLING;
     if (!strncmp(class_type, "VAEDecode", 9)) return STAGE_DECODING;
     return !strncmp(class_type, "VAEEncode", 9) ? STAGE_ENCODING : STAGE_OTHER;
 }

@@ -1,6 +1,7 @@
 /* sweep.c: running the combinations, and what remains of them: a table and a contact sheet; see sweep.h. */
 #include "engine/cli/sweep.h"
 #include "engine/cli/interrupt.h"
+#include "engine/cli/save.h"
 #include "engine/cli/say.h"
 #include "engine/cli/sheet.h"
 #include <cjson/cJSON.h>
@@ -9,7 +10,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MOST_SHEETS = 99999 };
@@ -93,7 +93,7 @@ static void put_row(FILE *file, const Sweep *sweep, int run, const ShowTaken *ta
 /* Opens the first OUTPUT/sweep_NNNNN.csv that does not exist. */
 static NodusStatus open_table(const char *output, char **name, FILE **out)
 {
-    mkdir(output, 0777); /* if it cannot be made, opening says so */
+    save_folders(output);
     for (int number = 1; number <= MOST_SHEETS; number++) {
         char *path = format_text("%s/sweep_%05d.csv", output, number);
         const int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);

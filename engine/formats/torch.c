@@ -36,9 +36,17 @@ typedef struct Torch {
     Text name; /* of the value being walked */
 } Torch;
 
+/* A safetensors file begins with the length of its header, eight bytes that may look like any other beginning. */
+static bool is_safetensors(const uint8_t *data, size_t size)
+{
+    uint64_t length = 0;
+    for (int i = 7; i >= 0 && size > 8; i--) length = length << 8 | data[i];
+    return size > 8 && data[8] == '{' && length <= size - 8;
+}
+
 bool torch_is(const uint8_t *data, size_t size)
 {
-    return size >= 4 && (!memcmp(data, "PK\3\4", 4) || !memcmp(data, "PK\5\6", 4) || (data[0] == 0x80 && data[1] < 6) ||
+    return size >= 4 && !is_safetensors(data, size) && (!memcmp(data, "PK\3\4", 4) || !memcmp(data, "PK\5\6", 4) || (data[0] == 0x80 && data[1] < 6) ||
                          (size > 262 && !memcmp(data + 257, "ustar", 5)));
 }
 

@@ -2,7 +2,7 @@
  *
  * One idea: all that is large (packed weights, arenas, values) is an entry of the one budget and stays until room is needed; so
  * the peak is what the process has now, and the needs of the run, but never more than the budget allows. The weights of a network
- * count once, however many nodes use it. */
+ * count once, however many nodes use it; working memory is lent to one node after the other (engine/tensor/lend.h), so the most counts. */
 #include "engine/graph/estimate.h"
 #include "engine/base/memory.h"
 #include "engine/graph/facts.h"
@@ -11,15 +11,9 @@
 
 enum { OUTSIDE_THE_BUDGET = 8 << 20 /* stacks, texts, small things of a run */ };
 
-/* A network that has been counted; its arenas: one a size. */
-typedef struct Counted {
-    uint64_t network;
-    size_t work;
-} Counted;
-
 typedef struct Estimate {
-    Counted *counted;
-    size_t count, capacity, needs;
+    uint64_t *counted; /* networks whose weights are told */
+    size_t count, capacity, needs, work;
     bool known;
 } Estimate;
 
@@ -30,21 +24,17 @@ static size_t plus(size_t a, size_t b)
 
 static NodusStatus add(Estimate *estimate, const NodusCost *cost)
 {
-    bool weights = true, work = true;
-    for (size_t i = 0; i < estimate->count; i++) {
-        if (estimate->counted[i].network != cost->network) continue;
-        weights = false;
-        work &= estimate->counted[i].work != cost->work;
-    }
     estimate->known |= cost->network || cost->weights || cost->work || cost->result;
     estimate->needs = plus(estimate->needs, cost->result);
-    if (weights) estimate->needs = plus(estimate->needs, cost->weights);
-    if (work) estimate->needs = plus(estimate->needs, cost->work);
-    if (!cost->network || !work) return NULL;
+    if (cost->work > estimate->work) estimate->work = cost->work;
+    for (size_t i = 0; i < estimate->count; i++)
+        if (estimate->counted[i] == cost->network) return NULL;
+    estimate->needs = plus(estimate->needs, cost->weights);
+    if (!cost->network) return NULL;
     void *items = estimate->counted;
     if (!memory_reserve(&items, &estimate->capacity, estimate->count, sizeof *estimate->counted)) return status_memory();
     estimate->counted = items;
-    estimate->counted[estimate->count++] = (Counted){cost->network, cost->work};
+    estimate->counted[estimate->count++] = cost->network;
     return NULL;
 }
 
@@ -71,7 +61,7 @@ NodusStatus estimate_peak(const Demand *demand, size_t *bytes)
     *bytes = 0;
     if (status || !estimate.known) return status;
     const size_t used = budget_used(engine->budget), limit = budget_limit(engine->budget), now = machine_anonymous();
-    const size_t stays = plus(used, estimate.needs), budgeted = stays < limit ? stays : limit;
+    const size_t stays = plus(plus(used, estimate.needs), estimate.work), budgeted = stays < limit ? stays : limit;
     *bytes = plus(plus(budgeted, now > used ? now - used : 0), OUTSIDE_THE_BUDGET);
     return NULL;
 }

@@ -139,6 +139,12 @@ static NodusStatus derived_make(const WeightSource *source, const Weight *weight
     return NULL;
 }
 
+bool derived_is_changed(const WeightSet *set, int index)
+{
+    const WeightSource *source = weights_at(set, index)->source;
+    return source && source->read == derived_make;
+}
+
 /* ---- Mixing ---------------------------------------------------------------------------------------------------------- */
 
 typedef struct Mix {

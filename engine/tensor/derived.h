@@ -40,6 +40,8 @@ void derived_free(Derived *derived);                           /* NULL is allowe
 bool derived_is_beside(const char *name);
 /* Whether a product stands beside a weight. */
 bool derived_has_beside(const WeightSet *set, int index);
+/* Whether a weight has a recipe: its value is not that of the file. What stands beside it is none. */
+bool derived_is_changed(const WeightSet *set, int index);
 /* A weight's value as f32: with the products beside it, and not rounded. */
 NodusStatus derived_read(const WeightSet *set, int index, float *out);
 /* values[rows·columns] += scale·up·down, up [rows, rank], down [rank, columns], as f32; sums in f32, the scale applied to the

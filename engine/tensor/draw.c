@@ -4,7 +4,7 @@
 #include "engine/tensor/node.h"
 #include "engine/tensor/tensor.h"
 
-enum { DRAWN_INPUTS = BINDINGS_MAX / 2 /* the other half is for the network and its patches */ };
+enum { DRAWN_INPUTS = BINDINGS_INPUTS / 4 /* the rest is for the network and its patches */ };
 static const char *const drawn_name[DRAWN_INPUTS] = {"drawn 0",  "drawn 1",  "drawn 2",  "drawn 3", "drawn 4",  "drawn 5",
                                                      "drawn 6",  "drawn 7",  "drawn 8",  "drawn 9", "drawn 10", "drawn 11",
                                                      "drawn 12", "drawn 13", "drawn 14", "drawn 15"};

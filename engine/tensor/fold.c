@@ -5,6 +5,7 @@
 
 static bool fold_is_identity(const Node *node, const Node *in)
 {
+    if (in->kind == NODE_WEIGHT && in->dtype != DTYPE_F32) return false; /* a view of it is a copy in f32 (layout.c) */
     if (!shape_equal(node->rank, node->dim, in->rank, in->dim)) return false;
     if (node->kind == OP_RESHAPE || node->kind == OP_SLICE) return true;
     for (int i = 0; i < node->rank; i++)

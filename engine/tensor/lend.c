@@ -1,5 +1,6 @@
-/* lend.c: see lend.h. A loan that nobody has is on a list; the smallest that is large enough, but not more than twice too large, is lent
- * again. An evicted loan leaves the list and is freed. */
+/* lend.c: see lend.h. A loan that nobody has is on a list; the smallest that is large enough is lent again, and where none is, the largest
+ * gives way to a new one: networks that take turns share the arena of the largest of them. Lent memory is pinned as a whole, so where memory
+ * is scarce one that is more than twice too large is not lent. An evicted loan leaves the list and is freed. */
 #include <pthread.h>
 #include "engine/base/memory.h"
 #include "engine/tensor/budget.h"
@@ -67,14 +68,22 @@ static void lend_evict(void *owner)
     lend_release(loan);
 }
 
-/* Takes the best idle loan, or answers NULL. */
+static bool is_better(const Loan *loan, const Loan *than, size_t bytes)
+{
+    const bool fits = loan->bytes >= bytes, before = than->bytes >= bytes;
+    if (fits != before) return fits;
+    return fits ? loan->bytes < than->bytes : loan->bytes > than->bytes;
+}
+
+/* Takes the smallest idle loan that is large enough, or else the largest of those that are not; pinned. NULL: there is none. */
 static Loan *lend_again(Lender *lender, const Device *device, size_t bytes)
 {
     Loan *best = NULL;
+    const bool scarce = budget_used(lender->budget) > budget_limit(lender->budget) / 2;
     pthread_mutex_lock(&lender->lock);
     for (Loan *loan = lender->idle; loan; loan = loan->next) {
-        const bool fits = loan->device == device && loan->bytes >= bytes && loan->bytes / 2 <= bytes;
-        if (fits && (!best || loan->bytes < best->bytes)) best = loan;
+        if (loan->device != device || (scarce && loan->bytes / 2 > bytes)) continue;
+        if (!best || is_better(loan, best, bytes)) best = loan;
     }
     if (best && !budget_pin(lender->budget, best->entry)) best = NULL; /* it is just being evicted */
     if (best) lend_unlink(lender, best);
@@ -84,8 +93,14 @@ static Loan *lend_again(Lender *lender, const Device *device, size_t bytes)
 
 NodusStatus lender_borrow(Lender *lender, Device *device, size_t bytes, Loan **out)
 {
-    *out = lend_again(lender, device, bytes);
-    if (*out) return NULL;
+    Loan *idle = lend_again(lender, device, bytes);
+    *out = idle;
+    if (idle && idle->bytes >= bytes) return NULL;
+    if (idle) {
+        budget_remove(lender->budget, idle->entry);
+        lend_release(idle);
+        *out = NULL;
+    }
     Loan *loan = memory_alloc(sizeof *loan);
     if (!loan) return status_memory();
     *loan = (Loan){.lender = lender, .device = device, .bytes = bytes};

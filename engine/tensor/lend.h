@@ -1,7 +1,7 @@
 /* lend.h: working memory that is lent for one run: arenas of plans, windows of streamed weights.
  *
  * One idea: fresh memory is dear and a sampler runs the same plan again and again, so what comes back is kept under the budget for the next
- * borrower of about that size. Lent memory is pinned in the budget, kept memory may be evicted. Thread-safe. */
+ * borrower. Lent memory is pinned in the budget, kept memory may be evicted. Thread-safe. */
 #ifndef TENSOR_LEND_H
 #define TENSOR_LEND_H
 #include "engine/tensor/device.h"

@@ -32,6 +32,15 @@ static void ops_fail_shape(OpGraph *graph, const char *what, OpRef a, OpRef b)
     graph_fail(graph, "%s: the shapes %s and %s do not fit", what, shape_text(x->rank, x->dim, one), shape_text(y->rank, y->dim, two));
 }
 
+/* A weight as numbers to calculate with: products, norms and embeddings read the file's type, all else f32. The layout pass puts a copy in
+ * f32 in the place of a weight that is only looked at. */
+static OpRef ops_plain(OpGraph *graph, OpRef x)
+{
+    if (graph->error || op_is_none(x)) return x;
+    const Node *node = ops_node(graph, x);
+    return node->kind == NODE_WEIGHT && node->dtype != DTYPE_F32 ? op_reshape(graph, x, node->rank, node->dim) : x;
+}
+
 /* The weights `name.weight` and, if the file has it, `name.bias`. */
 static void ops_layer(OpGraph *graph, const char *name, OpRef *weight, OpRef *bias)
 {
@@ -183,6 +192,7 @@ OpRef op_embed(OpGraph *graph, OpRef ids, const char *name)
 
 static OpRef ops_unary(OpGraph *graph, int kind, OpRef x)
 {
+    x = ops_plain(graph, x);
     if (!ops_ready(graph, x, x)) return OP_NONE;
     const Node node = ops_like(graph, kind, 1, &x);
     return node_add(graph, &node);
@@ -196,6 +206,7 @@ OpRef op_tanh(OpGraph *graph, OpRef x) { return ops_unary(graph, OP_TANH, x); }
 
 OpRef op_leaky_relu(OpGraph *graph, OpRef x, float slope)
 {
+    x = ops_plain(graph, x);
     if (!ops_ready(graph, x, x)) return OP_NONE;
     Node node = ops_like(graph, OP_LEAKY_RELU, 1, &x);
     node.attrs.leaky = (LeakyReluAttrs){slope};
@@ -204,6 +215,7 @@ OpRef op_leaky_relu(OpGraph *graph, OpRef x, float slope)
 
 OpRef op_affine(OpGraph *graph, OpRef x, float scale, float shift)
 {
+    x = ops_plain(graph, x);
     if (!ops_ready(graph, x, x)) return OP_NONE;
     Node node = ops_like(graph, OP_AFFINE, 1, &x);
     node.attrs.affine = (AffineAttrs){scale, shift};
@@ -212,6 +224,8 @@ OpRef op_affine(OpGraph *graph, OpRef x, float scale, float shift)
 
 static OpRef ops_binary(OpGraph *graph, int kind, const char *what, OpRef a, OpRef b)
 {
+    a = ops_plain(graph, a);
+    b = ops_plain(graph, b);
     if (!ops_ready(graph, a, b)) return OP_NONE;
     const int rank = ops_node(graph, a)->rank, less = rank - ops_node(graph, b)->rank;
     if (less > 0) { /* ones in front */
@@ -293,6 +307,8 @@ OpRef op_values(OpGraph *graph, OpRef p, OpRef v, int heads)
 
 OpRef op_concat(OpGraph *graph, OpRef a, OpRef b, int axis)
 {
+    a = ops_plain(graph, a);
+    b = ops_plain(graph, b);
     if (!ops_ready(graph, a, b)) return OP_NONE;
     const Node *x = ops_node(graph, a), *y = ops_node(graph, b);
     bool fits = x->rank == y->rank && axis >= 0 && axis < x->rank;

@@ -25,17 +25,22 @@ uint64_t plan_network(const Plan *plan); /* equal for plans that use the same we
 double plan_flop(const Plan *plan);
 
 /* The tensors of one run, by name. Inputs may have any strides; outputs are made contiguous, on the scratch list. */
-enum { BINDINGS_MAX = 32, BINDINGS_NAME = 80 };
+enum {
+    BINDINGS_INPUTS = 64,   /* the network's few, what guides it by pictures, and what patches bring */
+    BINDINGS_OUTPUTS = 128, /* one, and what patches tell of layers: SDXL has 70 transformers */
+    BINDINGS_OWN = 32,      /* inputs that patches of plug-ins give */
+    BINDINGS_NAME = 80
+};
 typedef struct NodusBindings {
-    struct { const char *name; const Tensor *tensor; } input[BINDINGS_MAX];
-    struct { const char *name; Tensor **tensor; } output[BINDINGS_MAX];
+    struct { const char *name; const Tensor *tensor; } input[BINDINGS_INPUTS];
+    struct { const char *name; Tensor **tensor; } output[BINDINGS_OUTPUTS];
     int inputs, outputs;
     /* For what patches of plug-ins give: */
     NodusMath *math;
     const char *scope;                      /* before their names */
-    char text[BINDINGS_MAX][BINDINGS_NAME]; /* those names, where input[i].name is one */
-    Tensor *number[BINDINGS_MAX];           /* tensors made for their numbers */
-    int numbers;
+    char text[BINDINGS_OWN][BINDINGS_NAME]; /* those names */
+    Tensor *number[BINDINGS_OWN];           /* tensors made for their numbers */
+    int texts, numbers;
 } Bindings;
 void bindings_release(Bindings *bindings); /* gives those tensors back: after the run */
 void bindings_input(Bindings *bindings, const char *name, const Tensor *tensor);

@@ -10,7 +10,7 @@
 
 void bindings_input(Bindings *bindings, const char *name, const Tensor *tensor)
 {
-    if (bindings->inputs < BINDINGS_MAX) {
+    if (bindings->inputs < BINDINGS_INPUTS) {
         bindings->input[bindings->inputs].name = name;
         bindings->input[bindings->inputs].tensor = tensor;
     }
@@ -19,7 +19,7 @@ void bindings_input(Bindings *bindings, const char *name, const Tensor *tensor)
 
 void bindings_output(Bindings *bindings, const char *name, Tensor **tensor)
 {
-    if (bindings->outputs < BINDINGS_MAX) {
+    if (bindings->outputs < BINDINGS_OUTPUTS) {
         bindings->output[bindings->outputs].name = name;
         bindings->output[bindings->outputs].tensor = tensor;
     }
@@ -98,7 +98,12 @@ static NodusStatus plan_execute(NodusMath *math, const Plan *plan, const Binding
 
 NodusStatus plan_run(NodusMath *math, Plan *plan, const Bindings *bindings)
 {
-    if (bindings->inputs > BINDINGS_MAX || bindings->outputs > BINDINGS_MAX) return nodus_error(NODUS_ERROR_INTERNAL, "too many inputs or outputs of a network");
+    if (bindings->inputs > BINDINGS_INPUTS)
+        return nodus_error(NODUS_ERROR_INPUT, "guiding pictures and patches give the network %d inputs, of at most %d: take some away",
+                           bindings->inputs, BINDINGS_INPUTS);
+    if (bindings->outputs > BINDINGS_OUTPUTS)
+        return nodus_error(NODUS_ERROR_INPUT, "patches ask the network for %d outputs, of at most %d: take some away", bindings->outputs,
+                           BINDINGS_OUTPUTS);
     NODUS_TRY(stream_check(math, plan));
     Loan *arena = NULL;
     Stream *stream = NULL;

@@ -1,6 +1,10 @@
--- control.lua: ControlNet against T2I-Adapters in cost and effect: network × strength. None is trained for the demo model: those of the tests,
--- made by formulas, show what a step costs and how strength and effect hang together, not who paints better.
--- build/tests/unit/test_examples DIR && nodus run graphs/studies/control.lua [fast] --models DIR: writes control.csv and control.png
+-- control.lua: ControlNet against T2I-Adapters in cost and effect: network × strength. None is trained for the demo model: the four that
+-- guide are those of the tests, made by formulas (tests/support_control.c); only the checkpoint is a trained one. So it shows what a step
+-- costs and how strength and effect hang together, not who paints better. graphs/studies/control.json is one strength of it.
+-- build/tests/unit/test_examples DIR && cp models/checkpoints/* DIR/checkpoints
+-- nodus run graphs/studies/control.lua [fast] --models DIR --input graphs: writes control.csv, control_effect.png, control_cost.png
+-- (plots) and control.png (the pictures) into the output folder. `cost` is time by that of the picture without a network: measure on a
+-- quiet machine.
 local n = require "nodus"
 local fast = arg[1] == "fast"
 local networks = { "control", "control-lora", "t2i", "t2i-light" }
@@ -50,6 +54,8 @@ local study = n.sweep({ { "network", networks }, { "strength", strengths } }, fu
 end)
 study:csv "control.csv"
 study:sheet():save "control.png"
+study:plot{ x = "strength", y = "effect", group = "network" }:save "control_effect.png"
+study:means("strength"):plot{ x = "network", y = "cost", style = "bars", height = 300 }:save "control_cost.png"
 
 print "network       strength    cost  effect"
 for i, network in ipairs(networks) do

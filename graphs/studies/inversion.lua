@@ -1,6 +1,6 @@
 -- inversion.lua: how close does a picture come back from its noise? Steps × rounds of fixed-point iteration on the demo model, then
 -- guidance on the way back: with the picture's own prompt as the negative one it does not matter, with an empty one it does.
--- nodus run graphs/studies/inversion.lua [fast]: prints two tables, writes inversion_*.csv and inversion_*.png into the output folder
+-- nodus run graphs/studies/inversion.lua [fast]: prints two tables, writes inversion_*.csv and inversion_*_plot_*.png into the output folder
 local n = require "nodus"
 local fast = arg[1] == "fast"
 local steps = fast and { 2, 3 } or { 5, 10, 20, 50 }
@@ -28,7 +28,7 @@ local function report(name, rows, x, group)
   for i = 2, #rows do join[string.format("row%03d", i)] = rows[i] end
   local all = n.TableJoin(join)
   local plot = n.PlotTable{ table = all, x = x, y = "psnr", group_by = group }
-  return n.SaveTable{ table = all, filename_prefix = name }, n.SaveImage{ images = plot, filename_prefix = name }
+  return n.SaveTable{ table = all, filename_prefix = name }, n.SaveImage{ images = plot, filename_prefix = name .. "_plot" }
 end
 
 local by_steps, by_guidance = {}, {}

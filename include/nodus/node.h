@@ -190,7 +190,8 @@ typedef struct NodusFacts {
     const char *family;          /* "sd1", "sdxl", … of a model, clip, vae or conditioning */
     int channels;                /* of the latents that a model or VAE works on */
     int scale;                   /* pixels a latent cell, of a model or VAE */
-    const char *file;            /* where the weights of a model, clip or vae are; the engine copies what `infer` sets */
+    const char *file;            /* where the weights of a model, clip or vae are, then "\nPATH" for each network that guides; the
+                                  * engine copies what `infer` sets */
     uint64_t reserved[4];        /* fixes the stride for the life of the ABI */
 } NodusFacts;
 

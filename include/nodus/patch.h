@@ -79,7 +79,7 @@ NODUS_API void nodus_site_set(NodusOpGraph *graph, NodusSite *site, NodusSiteVal
 /* In `bind`: what the inputs of this patch are in the run that follows. Names are those of nodus_op_input and nodus_op_scalar and mean
  * this patch's, also where a model has several of the class. The tensor is kept alive by the caller until the sampling ends, in `self`
  * or in the state that `begin` made. Errors: NODUS_ERROR_INPUT for a number that is not finite, a name too long, more than 32 inputs
- * of a run in all. */
+ * of all patches in a run. */
 NODUS_API NodusStatus nodus_bind_number(NodusBindings *bindings, const char *name, double value);
 NODUS_API NodusStatus nodus_bind_tensor(NodusBindings *bindings, const char *name, const NodusTensor *tensor);
 

@@ -51,6 +51,7 @@ const CpuKernels KERNELS = {
             [OP_AFFINE] = {elementwise_run, elementwise_fits, NULL},
             [OP_CLAMP] = {elementwise_run, elementwise_fits, NULL},
             [OP_MAX_ABS] = {max_abs_run, NULL, max_abs_scratch},
+            [OP_MEAN_CHANNELS] = {mean_channels_run, NULL, NULL},
             [OP_COPY] = {copy_run, copy_fits, NULL},
             [OP_CONCAT] = {concat_run, NULL, NULL},
             [OP_UPSAMPLE] = {upsample_run, NULL, NULL},

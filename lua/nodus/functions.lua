@@ -69,12 +69,6 @@
 
 --- graph (nodus.Graph): The nodes that it was given and all that they need; `graph["title"]` finds one by id, title or class.
 
---- n.sweep(axes, body): calls the function for each combination of values: `n.sweep({ seed = { 1, 2 } }, function(p) … end)`. What it returns
---- is a row of the result.
----@param axes table
----@param body fun(p: table): any
----@return nodus.Sweep
-
 --- sweep (nodus.Sweep): The rows of a study; as text a table.
 
 --- sweep:csv(name): writes the rows into the output folder.

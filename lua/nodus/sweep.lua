@@ -1,14 +1,16 @@
 --- sweep.lua: the same study for every combination of some values. `n.sweep({ seed = {1, 2, 3}, cfg = {4, 7} }, function(p) … end)` calls
 --- the function with p.seed and p.cfg; the table that it returns (numbers, texts, pictures) is one row of the result, which prints, is
---- written as CSV, and makes contact sheets of its pictures. Since one engine makes them all, what does not change is made once.
+--- written as CSV, and makes plots of its numbers and contact sheets of its pictures. Since one engine makes them all, what does not change
+--- is made once.
 
 local core, require = ...
-local gathering = require("nodus.graph").gathering
+local N, gathering = require "nodus.node", require("nodus.graph").gathering
 local create, resume, status = coroutine.create, coroutine.resume, coroutine.status
 local fail, format, concat = core.fail, string.format, table.concat
 local type, ipairs, pairs, setmetatable = type, ipairs, pairs, setmetatable
 
 local Table, methods = {}, {}
+local nothing = {}
 Table.__index = methods
 
 --- Axes in their order: a list of { name, values } keeps it, a table by name is sorted.
@@ -156,6 +158,128 @@ function methods.csv(self, name)
   end
   core.save_text(name, concat(lines, "\r\n") .. "\r\n")
   return self
+end
+
+-- ---- Means, tables, plots -------------------------------------------------------------------------------------------------------
+
+--- Whether the sweep has such an axis, or column: else the script is wrong.
+local function require_name(list, name, what)
+  local names = {}
+  for i, entry in ipairs(list) do
+    names[i] = type(entry) == "table" and entry.name or entry
+    if names[i] == name then return name end
+  end
+  fail(format("this sweep has no %s %s%s; it has %s", what, N.shown(name), N.meant(tostring(name), names), concat(names, ", ")))
+end
+
+--- The names of the columns in which every row that has a value has one of these types.
+local function columns_of(self, ...)
+  local fits, names = {}, {}
+  for _, kind in ipairs { ... } do fits[kind] = true end
+  for _, name in ipairs(self.columns) do
+    local all = true
+    for _, row in ipairs(self) do all = all and (row[name] == nil or fits[type(row[name])] or false) end
+    if all then names[#names + 1] = name end
+  end
+  return names
+end
+
+--- sweep:means(axis, …): a sweep without these axes: its rows hold the means over their values. Only numbers stay; where a row
+--- lacks one there is no mean.
+---@param axis string
+---@return nodus.Sweep
+function methods.means(self, ...)
+  local over, by, means = {}, {}, setmetatable({ axes = {}, columns = {} }, Table)
+  for _, name in ipairs { ... } do over[require_name(self.axes, name, "axis")] = true end
+  for _, axis in ipairs(self.axes) do
+    if not over[axis.name] then
+      means.axes[#means.axes + 1] = axis
+      means.columns[#means.columns + 1], over[axis.name] = axis.name, true
+    end
+  end
+  local first = #means.columns + 1
+  for _, name in ipairs(columns_of(self, "number")) do
+    if not over[name] then means.columns[#means.columns + 1] = name end
+  end
+  for _, row in ipairs(self) do
+    local key, count = {}, nil
+    for i, axis in ipairs(means.axes) do key[i] = format("%s %q", math.type(row[axis.name]), tostring(row[axis.name])) end
+    key = concat(key, ",")
+    local mean = by[key] or { rows = 0 }
+    if not by[key] then
+      by[key], means[#means + 1] = mean, mean
+      for _, axis in ipairs(means.axes) do mean[axis.name] = row[axis.name] end
+    end
+    count, mean.rows = mean.rows, mean.rows + 1
+    for c = first, #means.columns do
+      local name = means.columns[c]
+      mean[name] = ((mean[name] or 0) * count + (row[name] or 0 / 0)) / mean.rows
+    end
+  end
+  for _, mean in ipairs(means) do
+    mean.rows = nil
+    for name, value in pairs(mean) do
+      if value ~= value then mean[name] = nil end -- some row has none
+    end
+  end
+  return means
+end
+
+--- What stands in a TABLE: nil for a number that is not finite.
+local function table_cell(name, value)
+  if type(value) == "number" and value - value ~= 0 then return nil end
+  return name == "label" and cell(value) or value
+end
+
+--- sweep:table([columns]): the rows as a TABLE, for SaveTable, PlotTable or TableJoin. `columns`: which, in this order; all of numbers and
+--- texts unless they are given. A number that is not finite is an empty cell; a column "label" becomes texts.
+---@param columns? string[]
+---@return nodus.Link
+function methods.table(self, columns)
+  local names, join, filled = columns or columns_of(self, "number", "string", "boolean"), {}, {}
+  for _, name in ipairs(names) do
+    require_name(self.columns, name, "column")
+    if name:find "," then fail(format("a TABLE cannot have a column with a comma in its name: %q", name)) end
+    for _, row in ipairs(self) do filled[name] = filled[name] or table_cell(name, row[name]) ~= nil end
+  end
+  for i, row in ipairs(self) do
+    local cells = { label = "" }
+    for _, name in ipairs(names) do
+      cells[name] = table_cell(name, row[name])
+      if not filled[name] then cells[name] = "" end -- some row must have it, or TableJoin knows no such column
+    end
+    join[i == 1 and "tables" or format("row%06d", i)] = N.constructor "TableRow"(cells)
+  end
+  join.columns = concat(names, ", ")
+  return N.constructor "TableJoin"(join).TABLE
+end
+
+--- sweep:plot(how): a picture of columns of numbers over another: `study:plot{ x = "strength", y = "psnr", group = "mask" }`. x: the first
+--- axis unless it is given; y: one name or a list of them, all numbers that are no axis unless given; group: the column whose values each
+--- get a line of their own. style: "lines", "points" or "bars". For means over an axis: `study:means("seed"):plot{ … }`.
+---@param how? { x?: string, y?: string|string[], group?: string, style?: string, width?: integer, height?: integer }
+---@return nodus.Tensor
+function methods.plot(self, how)
+  how = how or nothing
+  local axes, y, columns, seen = {}, how.y or {}, {}, {}
+  for _, axis in ipairs(self.axes) do axes[axis.name] = true end
+  if type(y) ~= "table" then y = { y } end
+  for _, name in ipairs(how.y and nothing or columns_of(self, "number")) do
+    local finite = false
+    for _, row in ipairs(self) do finite = finite or row[name] and row[name] - row[name] == 0 end
+    if finite and not axes[name] and name ~= "label" then y[#y + 1] = name end
+  end
+  local x = how.x or self.axes[1] and self.axes[1].name
+  if not x or #y == 0 then fail "plot takes columns: sweep:plot{ x = \"strength\", y = \"psnr\", group = \"mask\" }" end
+  for _, name in ipairs { x, how.group or x, table.unpack(y) } do
+    if not seen[name] then columns[#columns + 1] = name end
+    seen[name] = true
+  end
+  local plot = N.constructor "PlotTable" {
+    table = self:table(columns), x = x, y = concat(y, ", "), group_by = how.group or "",
+    style = how.style, width = how.width, height = how.height,
+  }
+  return plot.IMAGE:value()[1]
 end
 
 -- ---- Contact sheets -------------------------------------------------------------------------------------------------------------

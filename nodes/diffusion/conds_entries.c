@@ -52,6 +52,7 @@ static bool list_has_area(const Conds *conds, int list, const Box *area)
     return false;
 }
 
+/* What the other list says there; guided as the entry is, by its pictures and boxes. */
 static void entry_twin(Conds *conds, const Entry *entry, int list)
 {
     const Entry *told = list_has_area(conds, list, &entry->area) ? NULL : smallest_around(conds, list, &entry->area);
@@ -61,8 +62,6 @@ static void entry_twin(Conds *conds, const Entry *entry, int list)
     twin->list = list;
     twin->source = told->source;
     twin->pictures = told->pictures;
-    twin->control = told->control;
-    twin->boxes = told->boxes;
     twin->edit = told->edit;
 }
 

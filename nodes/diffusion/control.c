@@ -3,11 +3,14 @@
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
 #include "engine/tensor/plan.h"
+#include "nodes/diffusion/control_inside.h"
 #include "nodes/diffusion/control_lora.h"
+#include "nodes/models/keys.h"
 #include "nodes/resize.h"
 #include <stdio.h>
+#include <string.h>
 
-enum { INPUT = 0, OUTPUT = UNET_MAX_BLOCKS, MIDDLE = 2 * UNET_MAX_BLOCKS, LATENT_PIXELS = 8 };
+enum { LATENT_PIXELS = 8 };
 
 /* ---- Notes -------------------------------------------------------------------------------------------------------------- */
 
@@ -64,12 +67,13 @@ static ControlConfig config_for(const ControlUse *use, const Model *model)
 {
     ControlConfig config = use->net.config.lora ? control_of_model(&use->net.config, &model->unet) : use->net.config;
     config.typed = config.types && use->net.type >= 0;
+    if (!config.unet.context_width) config.unet.context_width = model->unet.context_width; /* it has no transformers: any will do */
     return config;
 }
 
 bool controls_places(const ControlUse *chain, const Model *model, float sigma, ControlPlaces *out)
 {
-    *out = (ControlPlaces){0, 0, false};
+    *out = (ControlPlaces){0, 0, false, model->unet.input_blocks};
     bool any = false;
     for (const ControlUse *use = chain; use; use = use->before) {
         if (!acts(use, model, sigma)) continue;
@@ -83,61 +87,12 @@ bool controls_places(const ControlUse *chain, const Model *model, float sigma, C
     return any;
 }
 
-/* ---- In the UNet -------------------------------------------------------------------------------------------------------- */
-
-static void signal_name(int at, char *out, size_t room)
-{
-    if (at == MIDDLE) snprintf(out, room, "control.middle");
-    else snprintf(out, room, "control.%s.%d", at < OUTPUT ? "input" : "output", at % UNET_MAX_BLOCKS);
-}
-
-static void patch_structure(const void *self, NodusHash *hash)
-{
-    const ControlPlaces *places = self;
-    nodus_hash_u64(hash, places->input);
-    nodus_hash_u64(hash, places->output);
-    nodus_hash_u64(hash, places->middle);
-}
-
-static OpRef plus_signal(OpGraph *graph, OpRef h, int at)
-{
-    char name[24];
-    const int64_t dim[] = {graph_dim(graph, h, 0), graph_dim(graph, h, 1), graph_dim(graph, h, 2), graph_dim(graph, h, 3)};
-    signal_name(at, name, sizeof name);
-    return op_add(graph, h, op_input(graph, name, DTYPE_F32, 4, dim));
-}
-
-static NodusStatus patch_build(const void *self, OpGraph *graph, Site *site)
-{
-    const ControlPlaces *places = self;
-    if (site->kind == SITE_INPUT_BLOCK && places->input >> site->block & 1) site->h = plus_signal(graph, site->h, INPUT + site->block);
-    else if (site->kind == SITE_OUTPUT_BLOCK && places->output >> site->block & 1)
-        site->skip = plus_signal(graph, site->skip, OUTPUT + site->block);
-    else if (site->kind == SITE_MIDDLE_BLOCK && places->middle) site->h = plus_signal(graph, site->h, MIDDLE);
-    return NULL;
-}
-
-static NodusStatus patch_bind(const void *self, void *run_state, float sigma, NodusBindings *bindings)
-{
-    (void)self, (void)sigma;
-    ControlSignals *signals = run_state;
-    for (int i = 0; i < CONTROL_SIGNALS; i++) {
-        if (!signals->at[i]) continue;
-        signal_name(i, signals->name[i], sizeof signals->name[i]);
-        bindings_input(bindings, signals->name[i], signals->at[i]);
-    }
-    return NULL;
-}
-
-const NodusPatchClass control_patch = {
-    .struct_size = sizeof(NodusPatchClass), .name = "control", .structure = patch_structure, .build = patch_build, .bind = patch_bind};
-
 /* ---- What is known of a picture --------------------------------------------------------------------------------------- */
 
 typedef struct Features {
     const ControlUse *use;
     Control net; /* for the model of the sampling; it lives as long as Controls */
-    int64_t height, width;
+    int64_t height, width, rows; /* rows: how many pictures count */
     ControlSignals signals; /* of an adapter */
     NodusTensor *hint;      /* of a ControlNet */
 } Features;
@@ -268,13 +223,13 @@ static NodusStatus run_plan(NodusMath *math, WeightSet *weights, const char *kin
     return status;
 }
 
-static NodusStatus see_hint(NodusCall *call, Features *features, int64_t batch)
+static NodusStatus see_hint(NodusCall *call, Features *features)
 {
     NodusMath *math = nodus_math(call);
     const Control *net = &features->net;
     NodusTensor *picture;
     Bindings bindings = {0};
-    NODUS_TRY(planes(call, features->use, features->height * LATENT_PIXELS, features->width * LATENT_PIXELS, batch, &picture));
+    NODUS_TRY(planes(call, features->use, features->height * LATENT_PIXELS, features->width * LATENT_PIXELS, features->rows, &picture));
     Job job = {&net->config, {nodus_tensor_dim(picture, 0), features->height, features->width, 0}};
     bindings_input(&bindings, "picture", picture);
     bindings_output(&bindings, "hint", &features->hint);
@@ -283,7 +238,7 @@ static NodusStatus see_hint(NodusCall *call, Features *features, int64_t batch)
     return NULL;
 }
 
-static NodusStatus see_adapter(NodusCall *call, Features *features, int64_t batch)
+static NodusStatus see_adapter(NodusCall *call, Features *features)
 {
     NodusMath *math = nodus_math(call);
     const Control *net = &features->net;
@@ -291,33 +246,47 @@ static NodusStatus see_adapter(NodusCall *call, Features *features, int64_t batc
     const int64_t height = (features->height * LATENT_PIXELS + cell - 1) / cell, width = (features->width * LATENT_PIXELS + cell - 1) / cell;
     NodusTensor *picture;
     Bindings bindings = {0};
-    NODUS_TRY(planes(call, features->use, height * cell, width * cell, batch, &picture));
+    NODUS_TRY(planes(call, features->use, height * cell, width * cell, features->rows, &picture));
     NODUS_TRY(unshuffle(math, picture, cell, &picture));
     Job job = {&net->config, {nodus_tensor_dim(picture, 0), height, width, 0}};
     bindings_input(&bindings, "picture", picture);
     const ControlPlaces places = control_places(&net->config);
     for (int i = 0; i < CONTROL_SIGNALS; i++) {
-        const bool wanted = i == MIDDLE ? places.middle : i < OUTPUT && places.input >> i & 1;
+        const bool wanted = i == SIGNAL_MIDDLE ? places.middle : i < SIGNAL_OUTPUT && places.input >> i & 1;
         if (!wanted) continue;
-        signal_name(i, features->signals.name[i], sizeof features->signals.name[i]);
+        control_signal_name(i, features->signals.name[i], sizeof features->signals.name[i]);
         bindings_output(&bindings, features->signals.name[i] + sizeof "control", &features->signals.at[i]);
     }
     return run_plan(math, net->weights, "adapter", &job, build_adapter, &bindings);
 }
 
+/* A picture an item of the batch. When there are as many as the network is asked about at once, negative prompts first, each row has its
+ * own, as in ComfyUI: two pictures for one item show the first to the negative prompt and the second to the positive. */
+static int64_t rows_of(const ControlUse *use, const ControlQuestion *question)
+{
+    const int64_t all = question->batch * question->members;
+    return nodus_tensor_dim(use->picture, 0) == all ? all : question->batch;
+}
+
+/* What is known of a picture does not depend on how strongly and when it guides. */
+static bool sees_the_same(const ControlUse *a, const ControlUse *b)
+{
+    return a->net.weights == b->net.weights && a->picture == b->picture;
+}
+
 static NodusStatus features_of(Controls *controls, NodusCall *call, const ControlUse *use, const ControlQuestion *question,
                                const Features **out)
 {
-    const int64_t height = nodus_tensor_dim(question->x, 2), width = nodus_tensor_dim(question->x, 3), batch = question->batch;
+    const int64_t height = nodus_tensor_dim(question->x, 2), width = nodus_tensor_dim(question->x, 3), rows = rows_of(use, question);
     for (size_t i = 0; i < controls->count; i++) {
         *out = &controls->item[i];
-        if ((*out)->use == use && (*out)->height == height && (*out)->width == width) return NULL;
+        if (sees_the_same((*out)->use, use) && (*out)->height == height && (*out)->width == width && (*out)->rows == rows) return NULL;
     }
     if (!memory_reserve((void **)&controls->item, &controls->capacity, controls->count, sizeof *controls->item)) return status_memory();
     Features *features = &controls->item[controls->count];
-    *features = (Features){.use = use, .height = height, .width = width};
+    *features = (Features){.use = use, .height = height, .width = width, .rows = rows};
     NODUS_TRY(net_for(controls, use, question->model, &features->net));
-    NODUS_TRY(use->net.config.kind == CONTROL_NET ? see_hint(call, features, batch) : see_adapter(call, features, batch));
+    NODUS_TRY(use->net.config.kind == CONTROL_NET ? see_hint(call, features) : see_adapter(call, features));
     controls->count++;
     *out = features;
     return NULL;
@@ -325,19 +294,30 @@ static NodusStatus features_of(Controls *controls, NodusCall *call, const Contro
 
 /* ---- A question --------------------------------------------------------------------------------------------------------- */
 
+/* Whether the network was made for models like this one; of a Control-LoRA, control_lora_weights asks. */
+static bool made_for(const ControlConfig *config, const ControlQuestion *question)
+{
+    const UnetConfig *net = &config->unet, *model = &question->model->unet;
+    if (config->lora) return true;
+    if (net->input_blocks != model->input_blocks || net->model_channels != model->model_channels) return false;
+    if (config->kind != CONTROL_NET) return true;
+    const bool reads = !net->context_width || net->context_width == nodus_tensor_dim(question->context, 2);
+    return reads && net->in_channels == nodus_tensor_dim(question->x, 1) &&
+           net->label_width == (question->label ? nodus_tensor_dim(question->label, 1) : 0);
+}
+
 static NodusStatus check(NodusCall *call, const ControlUse *use, const ControlQuestion *question)
 {
-    const UnetConfig *net = &use->net.config.unet, *model = &question->model->unet;
-    const int type = use->net.type;
-    if (use->net.config.types && type >= use->net.config.types)
+    const ControlConfig *config = &use->net.config;
+    const UnetConfig *net = &config->unet, *model = &question->model->unet;
+    if (config->types && use->net.type >= config->types)
         return nodus_input_error(call, "model", "the union ControlNet knows only the first %d kinds of pictures of SetUnionControlNetType, "
-                                 "and it was told the %d.", use->net.config.types, type + 1);
-    if (use->net.config.lora) return NULL; /* control_lora_weights compares */
-    if (use->net.config.kind != CONTROL_NET) return NULL;
-    if (net->input_blocks == model->input_blocks && net->model_channels == model->model_channels &&
-        net->context_width == nodus_tensor_dim(question->context, 2) && net->in_channels == nodus_tensor_dim(question->x, 1) &&
-        net->label_width == (question->label ? nodus_tensor_dim(question->label, 1) : 0))
-        return NULL;
+                                 "and it was told the %d.", config->types, use->net.type + 1);
+    if (made_for(config, question)) return NULL;
+    if (config->kind != CONTROL_NET)
+        return nodus_input_error(call, "model", "the T2I-Adapter was made for %s with %d channels; the model has %d input blocks and %d "
+                                 "channels: take an adapter for its family", config->wide ? "SDXL" : "SD1 or SD2", net->model_channels,
+                                 model->input_blocks, model->model_channels);
     return nodus_input_error(call, "model", "the ControlNet was made for a model of another family (%d channels and texts %d wide; the model "
                              "has %d and %d)", net->model_channels, net->context_width, model->model_channels, model->context_width);
 }
@@ -345,10 +325,11 @@ static NodusStatus check(NodusCall *call, const ControlUse *use, const ControlQu
 /* Features, once a member and item. */
 static NodusStatus spread(NodusMath *math, const NodusTensor *x, const ControlQuestion *question, NodusTensor **out)
 {
+    const int64_t rows = nodus_tensor_dim(x, 0), all = question->batch * question->members;
     NodusTensor *each;
-    if (nodus_tensor_dim(x, 0) == 1) return nodus_tensor_repeat(math, out, x, question->batch * question->members);
+    if (rows == 1 || rows == all) return nodus_tensor_repeat(math, out, x, all);
     NODUS_TRY(nodus_tensor_repeat(math, &each, x, question->batch));
-    NODUS_TRY(nodus_tensor_repeat(math, out, each, question->batch * question->members));
+    NODUS_TRY(nodus_tensor_repeat(math, out, each, all));
     nodus_tensor_release(math, each);
     return NULL;
 }
@@ -375,9 +356,9 @@ static NodusStatus bind_kind(NodusMath *math, const Control *net, Bindings *bind
     return NULL;
 }
 
-static NodusStatus ask_net(NodusMath *math, const Features *features, const ControlQuestion *question, ControlSignals *out)
+static NodusStatus ask_net(NodusMath *math, const Control *net, const Features *features, const ControlQuestion *question,
+                           ControlSignals *out)
 {
-    const Control *net = &features->net;
     const int64_t items = question->members * question->batch;
     NodusTensor *hint;
     Bindings bindings = {0};
@@ -389,9 +370,9 @@ static NodusStatus ask_net(NodusMath *math, const Features *features, const Cont
     bindings_input(&bindings, "hint", hint);
     if (net->config.types) NODUS_TRY(bind_kind(math, net, &bindings));
     const ControlPlaces places = control_places(&net->config);
-    for (int i = OUTPUT; i < CONTROL_SIGNALS; i++) {
-        if (i != MIDDLE && !(places.output >> (i - OUTPUT) & 1)) continue;
-        signal_name(i, out->name[i], sizeof out->name[i]);
+    for (int i = SIGNAL_OUTPUT; i < CONTROL_SIGNALS; i++) {
+        if (i != SIGNAL_MIDDLE && !(places.output >> (i - SIGNAL_OUTPUT) & 1)) continue;
+        control_signal_name(i, out->name[i], sizeof out->name[i]);
         bindings_output(&bindings, out->name[i] + sizeof "control", &out->at[i]);
     }
     Job job = {&net->config, {items, features->height, features->width, question->tokens}};
@@ -437,7 +418,10 @@ static NodusStatus ask_one(Controls *controls, NodusCall *call, const ControlUse
     NODUS_TRY(check(call, use, question));
     NODUS_TRY(features_of(controls, call, use, question, &features));
     *out = (ControlSignals){.at = {NULL}};
-    NODUS_TRY(use->net.config.kind == CONTROL_NET ? ask_net(math, features, question, out) : ask_adapter(math, features, question, out));
+    Control net = features->net;
+    net.type = use->net.type;
+    net.config.typed = config_for(use, question->model).typed;
+    NODUS_TRY(use->net.config.kind == CONTROL_NET ? ask_net(math, &net, features, question, out) : ask_adapter(math, features, question, out));
     for (int i = 0; i < CONTROL_SIGNALS; i++) {
         if (out->at[i]) NODUS_TRY(weigh(math, use, before.at[i], &out->at[i]));
         else out->at[i] = before.at[i];
@@ -480,4 +464,62 @@ NodusStatus controls_flop(Controls **controls, NodusMath *math, const ControlUse
         plan_unref(plan);
     }
     return NULL;
+}
+
+/* ---- Before a run --------------------------------------------------------------------------------------------------------- */
+
+static size_t bytes_of(int64_t items, int64_t channels, int64_t height, int64_t width)
+{
+    const int64_t dim[] = {items, channels, height, width};
+    size_t bytes;
+    return dims_bytes(NODUS_F32, 4, dim, &bytes) ? bytes : SIZE_MAX / (4 * UNET_MAX_BLOCKS);
+}
+
+/* The tensors that it gives at its places: as many channels as the layers that make them, at the size that their blocks have. */
+static size_t signal_bytes(const WeightSet *weights, const ControlConfig *config, const NetworkShape *shape)
+{
+    int64_t height = shape->height, width = shape->width, channels = 0;
+    size_t bytes = 0;
+    for (int i = 0; i < config->unet.input_blocks; i++) {
+        if (keys_get(weights, config->prefix, "input_blocks.%d.0.op.weight", i)) height = (height + 1) / 2, width = (width + 1) / 2;
+        const Weight *last = keys_get(weights, config->prefix, "zero_convs.%d.0.weight", i);
+        if (last) channels = last->dim[0];
+        if (last) bytes += bytes_of(shape->items, channels, height, width);
+    }
+    return bytes + bytes_of(shape->items, channels, height, width);
+}
+
+static NodusStatus plans_cost(NodusMath *math, WeightSet *weights, const ControlConfig *config, const NetworkShape *shape, ControlCost *out)
+{
+    const bool net = config->kind == CONTROL_NET;
+    const int64_t height = shape->height * LATENT_PIXELS, width = shape->width * LATENT_PIXELS;
+    Plan *plan;
+    Job look = {config, {1, net ? shape->height : height / config->cell, net ? shape->width : width / config->cell, 0}};
+    Job ask = {config, {shape->items, shape->height, shape->width, shape->tokens}};
+    NODUS_TRY(plan_of(math, weights, net ? "control hint" : "adapter", &look, net ? build_hint : build_adapter, &plan));
+    out->look = plan_arena_bytes(plan);
+    plan_unref(plan);
+    if (!net) return NULL;
+    NODUS_TRY(plan_of(math, weights, "control", &ask, build_net, &plan));
+    out->ask = plan_arena_bytes(plan);
+    plan_unref(plan);
+    out->hint = bytes_of(shape->items + 1, config->unet.model_channels, shape->height, shape->width);
+    out->signals = signal_bytes(weights, config, shape);
+    return NULL;
+}
+
+NodusStatus controls_cost(NodusMath *math, WeightSet *weights, const Model *model, const NetworkShape *shape, ControlPlaces *places,
+                          ControlCost *out)
+{
+    ControlUse use = {.net.type = -1};
+    *out = (ControlCost){0};
+    NODUS_TRY(control_config(weights, &use.net.config));
+    const ControlConfig config = config_for(&use, model);
+    const ControlPlaces more = control_places(&config);
+    if (config.lora) NODUS_TRY(control_lora_weights(weights, config.prefix, model, &use.net.weights));
+    else use.net.weights = weights_ref(weights);
+    NodusStatus status = plans_cost(math, use.net.weights, &config, shape, out);
+    places->input |= more.input, places->output |= more.output, places->middle |= more.middle;
+    weights_unref(use.net.weights);
+    return status;
 }

@@ -64,4 +64,11 @@ void controls_release(NodusMath *math, ControlSignals *signals);
 /* Floating-point operations of asking. */
 NodusStatus controls_flop(Controls **controls, NodusMath *math, const ControlUse *chain, const Model *model, float sigma,
                           const NetworkShape *shape, double *flop);
+/* What memory a sampling with a network from a file needs, besides its weights. Adds its places. */
+typedef struct ControlCost {
+    size_t look, ask; /* arenas: of looking at the picture, of a question (0: an adapter) */
+    size_t hint, signals;
+} ControlCost;
+NodusStatus controls_cost(NodusMath *math, WeightSet *weights, const Model *model, const NetworkShape *shape, ControlPlaces *places,
+                          ControlCost *out);
 #endif

@@ -2,6 +2,7 @@
 #include "nodes/diffusion/control_lora.h"
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
+#include "engine/base/text.h"
 #include "engine/tensor/derived.h"
 #include <stdio.h>
 #include <string.h>
@@ -98,20 +99,14 @@ static NodusStatus add_whole(const Maker *maker, int index, const char *name)
                        weight->name);
 }
 
-static bool ends_in(const char *name, size_t length, const char *tail)
-{
-    const size_t size = strlen(tail);
-    return length > size && !strcmp(name + length - size, tail);
-}
-
 static NodusStatus add_all(const Maker *maker, const char *prefix)
 {
     for (int i = 0; i < weights_count(maker->file); i++) {
         const char *name = weights_at(maker->file, i)->name + maker->skip;
         if (strncmp(weights_at(maker->file, i)->name, prefix, maker->skip) != 0) continue;
         const size_t length = strlen(name);
-        if (!strcmp(name, "lora_controlnet") || ends_in(name, length, ".down")) continue;
-        if (ends_in(name, length, ".up")) NODUS_TRY(change_layer(maker, i, name, (int)(length - strlen(".up"))));
+        if (!strcmp(name, "lora_controlnet") || text_ends(name, ".down")) continue;
+        if (text_ends(name, ".up")) NODUS_TRY(change_layer(maker, i, name, (int)(length - strlen(".up"))));
         else NODUS_TRY(add_whole(maker, i, name));
     }
     return NULL;
@@ -122,7 +117,7 @@ static NodusStatus check_gates(const WeightSet *model)
 {
     for (int i = 0; i < weights_count(model); i++) {
         const char *name = weights_at(model, i)->name;
-        if (derived_is_beside(name) && ends_in(name, strlen(name), ".gate"))
+        if (derived_is_beside(name) && text_ends(name, ".gate"))
             return nodus_error(NODUS_ERROR_MISSING, "a Control-LoRA cannot be added to a model with a LoRA that acts in a part of the "
                                "sampling: let that act from 0 to 1");
     }

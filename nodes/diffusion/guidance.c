@@ -301,6 +301,20 @@ static NodusStatus guide_run_sampler(const SampleRequest *request, const NodusSa
     return nodus_error(NODUS_ERROR_INTERNAL, "sampler %s gave a latent of another batch or of other channels", sampler->name);
 }
 
+/* A damaged weight, or one that was changed too strongly, shows here at the latest: a picture of such a result is black. */
+static NodusStatus guide_warn(const Guide *guide, const NodusTensor *x)
+{
+    const float *value;
+    int64_t at = 0;
+    const int64_t count = nodus_tensor_count(x);
+    NODUS_TRY(nodus_tensor_map_f32(guide->math, x, &value));
+    while (at < count && isfinite(value[at])) at++;
+    if (at < count)
+        nodus_warn(guide->call, "the result has values that are no numbers (NaN or infinity): a weight of the model, or of what was "
+                                "put on it, is damaged, or a strength, or cfg, is too large");
+    return NULL;
+}
+
 static NodusStatus guide_sample(Guide *guide, NodusTensor **out, NodusTensor **denoised)
 {
     const Model *model = guide->model;
@@ -325,6 +339,7 @@ static NodusStatus guide_sample(Guide *guide, NodusTensor **out, NodusTensor **d
     NODUS_TRY(guide_run_sampler(request, &sampling, x, &end));
     NODUS_TRY(model_sampling_end(&model->sampling, guide->math, end, request->sigmas[request->sigma_count - 1], &picture));
     NODUS_TRY(latent_format_out(guide->math, model->latent_scale, model->latent_format, picture, out));
+    NODUS_TRY(guide_warn(guide, *out));
     if (!denoised) return NULL;
     return latent_format_out(guide->math, model->latent_scale, model->latent_format, guide->last ? guide->last : picture,
                              denoised);

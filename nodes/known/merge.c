@@ -1,4 +1,4 @@
-/* merge.c: known, not built yet: nodes that mix models and save them.
+/* merge.c: known, not built yet: nodes that mix models.
  *
  * The nodes for one family have a slider a block, in the order of its blocks. */
 #include "nodes/known/known.h"
@@ -27,11 +27,6 @@ const NodusNode known_merge[] = {
             SLIDERS_10("single_blocks.", "."), SLIDERS_10("single_blocks.1", "."), SLIDERS_10("single_blocks.2", "."),
             SLIDERS_8("single_blocks.3", "."), RATIO("final_layer.", 1)),
          OUT(SLOT("MODEL"))),
-    NODE("LoraSave", "Extract and Save Lora", "_for_testing", NODUS_OUTPUT | NODUS_EXPERIMENTAL,
-         "Write the difference of two models as a LoRA.",
-         IN(STRING("filename_prefix", "loras/ComfyUI_extracted_lora"), INT("rank", 8, 1, 4096),
-            COMBO("lora_type", "standard", "full_diff"), BOOLEAN("bias_diff", true),
-            FLAG_LINK(NODUS_OPTIONAL, "model_diff", "MODEL"), FLAG_LINK(NODUS_OPTIONAL, "text_encoder_diff", "CLIP"), METADATA)),
     {0}
 };
 /* clang-format on */

@@ -26,11 +26,6 @@ const NodusNode known_text[] = {
          "Encode a prompt for Lumina 2 behind one of its system prompts.",
          IN(COMBO("system_prompt", "superior", "alignment"), PROMPT("user_prompt", ""), LINK("clip", "CLIP")),
          OUT(SLOT("CONDITIONING"))),
-    NODE("PhotoMakerEncode", "PhotoMakerEncode", "_for_testing/photomaker", NODUS_EXPERIMENTAL,
-         "Encode a prompt in which one word stands for the person in a picture.",
-         IN(LINK("photomaker", "PHOTOMAKER"), LINK("image", "IMAGE"), LINK("clip", "CLIP"),
-            PROMPT("text", "photograph of photomaker")),
-         OUT(SLOT("CONDITIONING"))),
     {0}
 };
 /* clang-format on */

@@ -35,19 +35,21 @@ static NodusStatus clip_vision_side(ClipVisionConfig *out)
 
 static NodusStatus clip_vision_sizes(const WeightSet *weights, const char *prefix, ClipVisionConfig *out)
 {
-    int colours;
+    int colours, width;
     NODUS_TRY(keys_size(weights, prefix, "vision_model.embeddings.patch_embedding.weight", 4, 0, &out->width));
     NODUS_TRY(keys_size(weights, prefix, "vision_model.embeddings.patch_embedding.weight", 4, 1, &colours));
     NODUS_TRY(keys_size(weights, prefix, "vision_model.embeddings.patch_embedding.weight", 4, 2, &out->patch));
     NODUS_TRY(keys_size(weights, prefix, "vision_model.embeddings.position_embedding.weight", 2, 0, &out->positions));
-    NODUS_TRY(keys_size(weights, prefix, "visual_projection.weight", 2, 0, &out->projection));
     NODUS_TRY(keys_count(weights, prefix, "vision_model.encoder.layers.", ".layer_norm1.weight", MAX_LAYERS, &out->layers));
+    NODUS_TRY(keys_size(weights, prefix, "vision_model.embeddings.patch_embedding.weight", 4, 3, &width));
+    if (width != out->patch)
+        return nodus_error(NODUS_ERROR_FILE, "the vision tower's patches are %d × %d pixels, expected squares", width, out->patch);
     if (colours == 3 && out->layers > 1) return NULL;
     return nodus_error(NODUS_ERROR_FILE, "the vision tower under \"%s\" has %d layers and looks at %d colours, expected 2 or more and 3",
                        prefix, out->layers, colours);
 }
 
-NodusStatus clip_vision_config(const WeightSet *weights, const char *prefix, ClipVisionConfig *out)
+NodusStatus clip_vision_config_bare(const WeightSet *weights, const char *prefix, ClipVisionConfig *out)
 {
     *out = (ClipVisionConfig){0};
     NODUS_TRY(keys_prefix(prefix, out->prefix, sizeof out->prefix));
@@ -58,6 +60,12 @@ NodusStatus clip_vision_config(const WeightSet *weights, const char *prefix, Cli
     NODUS_TRY(clip_vision_sizes(weights, prefix, out));
     clip_vision_kind(weights, out);
     return clip_vision_side(out);
+}
+
+NodusStatus clip_vision_config(const WeightSet *weights, const char *prefix, ClipVisionConfig *out)
+{
+    NODUS_TRY(clip_vision_config_bare(weights, prefix, out));
+    return keys_size(weights, prefix, "visual_projection.weight", 2, 0, &out->projection);
 }
 
 /* ---- The network ------------------------------------------------------------------------------------------------------ */
@@ -74,21 +82,33 @@ static OpRef clip_vision_embed(OpGraph *g, const ClipVisionConfig *config)
     return all;
 }
 
-void clip_vision_build(OpGraph *g, const ClipVisionConfig *config)
+OpRef clip_vision_class(OpGraph *g, const ClipVisionConfig *config, ClipVisionLayers *layers)
 {
     const ClipLayer layer = {config->width, config->heads, config->quick_gelu, false, EPS};
     graph_push(g, "%s", config->prefix);
     graph_push(g, "vision_model");
     OpRef h = op_layer_norm(g, clip_vision_embed(g, config), "pre_layrnorm", EPS);
+    layers->penultimate = h;
     for (int i = 0; i < config->layers; i++) {
         graph_push(g, "encoder.layers.%d", i);
         h = clip_layer(g, &layer, h);
         graph_pop(g);
-        if (i + 2 == config->layers) op_output(g, "penultimate", h);
+        if (i + 2 == config->layers) layers->penultimate = h;
     }
-    op_output(g, "last", h);
-    OpRef class = op_layer_norm(g, op_slice(g, h, 1, 0, 1), "post_layernorm", EPS);
+    layers->last = h;
+    const OpRef class = op_layer_norm(g, op_slice(g, h, 1, 0, 1), "post_layernorm", EPS);
     graph_pop(g);
+    graph_pop(g);
+    return class;
+}
+
+void clip_vision_build(OpGraph *g, const ClipVisionConfig *config)
+{
+    ClipVisionLayers layers;
+    OpRef class = clip_vision_class(g, config, &layers);
+    op_output(g, "penultimate", layers.penultimate);
+    op_output(g, "last", layers.last);
+    graph_push(g, "%s", config->prefix);
     class = op_linear(g, class, "visual_projection");
     op_output(g, "embeds", op_reshape(g, class, 2, (const int64_t[]){1, config->projection}));
     graph_pop(g);

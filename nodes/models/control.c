@@ -6,11 +6,40 @@
 #include <string.h>
 
 enum { HINT_LAYERS = 8, STAGES = 4, STAGE_BLOCKS = 2, CELL = 8, WIDE_CELL = 16, MOST_LAYERS = 64, UNION_HEADS = 8, TYPE_WAVES = 256 };
+enum { USUAL_BLOCKS = 12, WIDE_BLOCKS = 9 }; /* input blocks of the models that adapters are for: SD1 and SD2, SDXL */
 static const float EPS = 1e-5f, MAX_PERIOD = 10000;
 /* Where the layers of a union are: a style adapter's are named alike, so layout_openclip.c takes them for such. */
 static const char union_layers[] = "style_model.encoder.layers.";
 
 /* ---- What a file holds ------------------------------------------------------------------------------------------------ */
+
+static NodusStatus damaged(const ControlConfig *config, const char *missing, const char *there)
+{
+    return nodus_error(NODUS_ERROR_FILE, "this ControlNet has \"%s%s\" but no \"%s%s\": the file is damaged", config->prefix, there,
+                       config->prefix, missing);
+}
+
+/* Distilled networks leave out the transformers of whole levels, and the second half of the middle. A file that lacks anything else would
+ * guide otherwise than it learned to, without a word. */
+static NodusStatus check_whole(const WeightSet *weights, const ControlConfig *config)
+{
+    const UnetConfig *unet = &config->unet;
+    const bool half = keys_get(weights, config->prefix, "middle_block.2.in_layers.2.weight");
+    char name[2][32];
+    int first = 0; /* block of the level */
+    for (int i = 1; i < unet->input_blocks; i++) {
+        if (keys_get(weights, config->prefix, "input_blocks.%d.0.op.weight", i)) first = 0;
+        else if (!first) first = i;
+        else if (!unet->depth_in[i] != !unet->depth_in[first]) {
+            snprintf(name[0], sizeof name[0], "input_blocks.%d.1", unet->depth_in[i] ? first : i);
+            snprintf(name[1], sizeof name[1], "input_blocks.%d.1", unet->depth_in[i] ? i : first);
+            return damaged(config, name[0], name[1]);
+        }
+    }
+    if (!keys_get(weights, config->prefix, "middle_block.0.in_layers.2.weight")) return damaged(config, "middle_block.0", "middle_block_out");
+    if (half && !unet->depth_middle) return damaged(config, "middle_block.1", "middle_block.2");
+    return unet->depth_middle && !half ? damaged(config, "middle_block.2", "middle_block.1") : NULL;
+}
 
 static NodusStatus config_net(const WeightSet *weights, ControlConfig *out)
 {
@@ -19,7 +48,9 @@ static NodusStatus config_net(const WeightSet *weights, ControlConfig *out)
     NODUS_TRY(keys_size(weights, out->prefix, "input_hint_block.0.weight", 4, 1, &out->hint_channels));
     if (keys_get(weights, out->prefix, "task_embedding")) NODUS_TRY(keys_size(weights, out->prefix, "task_embedding", 2, 0, &out->types));
     out->lora = keys_get(weights, out->prefix, "lora_controlnet") != NULL;
-    return out->lora ? NULL : unet_config_encoder(weights, out->prefix, &out->unet);
+    if (out->lora) return NULL;
+    NODUS_TRY(unet_config_encoder(weights, out->prefix, &out->unet));
+    return check_whole(weights, out);
 }
 
 ControlConfig control_of_model(const ControlConfig *config, const UnetConfig *model)
@@ -40,6 +71,8 @@ static NodusStatus config_adapter(const WeightSet *weights, ControlConfig *out)
     out->wide = channels == 3 * WIDE_CELL * WIDE_CELL || channels == WIDE_CELL * WIDE_CELL;
     out->cell = out->wide ? WIDE_CELL : CELL;
     out->hint_channels = channels / (out->cell * out->cell);
+    out->unet.input_blocks = out->wide ? WIDE_BLOCKS : USUAL_BLOCKS;
+    NODUS_TRY(keys_size(weights, out->prefix, out->light ? "body.0.out_conv.weight" : "conv_in.weight", 4, 0, &out->unet.model_channels));
     if ((out->hint_channels == 3 || out->hint_channels == 1) && channels % (out->cell * out->cell) == 0) return NULL;
     return nodus_error(NODUS_ERROR_FILE, "\"%s%s\" has %d input channels: a T2I-Adapter has 192, 64, 768 or 256", out->prefix,
                        out->light ? "body.0.in_conv" : "conv_in", channels);
@@ -52,10 +85,30 @@ static bool found(const WeightSet *weights, const char *prefix, const char *key,
     return true;
 }
 
+/* Networks that do something alike, and what to say of them. */
+static NodusStatus refuse_strangers(const WeightSet *weights)
+{
+    static const struct { const char *piece, *what; } strangers[] = {
+        {"lllite_", "is a ControlNet-LLLite: not in this build; take a ControlNet, a Control-LoRA or a T2I-Adapter"},
+        {"encoder_hid_proj.", "is for Kolors, which is not in this build"},
+        {"motion_modules.", "is for videos (SparseCtrl): not in this build"},
+        {"controlnet_x_embedder.", "is for Flux, which is not in this build"},
+        {"double_blocks.0.", "is for Flux, which is not in this build"},
+        {"pos_embed_input.", "is for SD 3, which is not in this build"},
+        {"style_embedding", "is a style adapter: load it with StyleModelLoader"},
+        {"to_k_ip.", "is an IP-Adapter: load it with IPAdapterModelLoader"},
+    };
+    for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++)
+        if (keys_any_piece(weights, strangers[i].piece))
+            return nodus_error(NODUS_ERROR_MISSING, "this file %s (it has \"%s\")", strangers[i].what, strangers[i].piece);
+    return NULL;
+}
+
 NodusStatus control_config(const WeightSet *weights, ControlConfig *out)
 {
     static const char *const prefixes[] = {"", "control_model.", "adapter."};
     *out = (ControlConfig){0};
+    NODUS_TRY(refuse_strangers(weights));
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
         if (found(weights, prefixes[i], "zero_convs.0.0.weight", out)) return config_net(weights, out);
         if (found(weights, prefixes[i], "body.0.block1.weight", out) || found(weights, prefixes[i], "body.0.body.0.block1.weight", out))
@@ -74,7 +127,7 @@ static int adapter_place(const ControlConfig *config, int stage)
 
 ControlPlaces control_places(const ControlConfig *config)
 {
-    ControlPlaces places = {0, 0, false};
+    ControlPlaces places = {0, 0, false, config->unet.input_blocks};
     if (config->kind == CONTROL_NET) {
         places.output = (uint32_t)(((uint64_t)1 << config->unet.input_blocks) - 1);
         places.middle = true;

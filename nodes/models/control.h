@@ -9,7 +9,8 @@
 typedef enum ControlKind { CONTROL_NET, CONTROL_ADAPTER } ControlKind;
 typedef struct ControlConfig {
     ControlKind kind;
-    UnetConfig unet;    /* CONTROL_NET: the encoder; in_channels are those of the latent */
+    UnetConfig unet;    /* CONTROL_NET: the encoder; in_channels are those of the latent. CONTROL_ADAPTER: only input_blocks and
+                           model_channels, those of the models that it is for */
     int hint_channels;  /* of the picture: 3, or 1 */
     int cell;           /* pixels of the picture a cell of the first layer: 8 or 16; CONTROL_NET: 8 */
     bool wide;          /* CONTROL_ADAPTER: of SDXL */
@@ -21,7 +22,7 @@ typedef struct ControlConfig {
 } ControlConfig;
 
 /* Which places of a UNet get something: a bit an input or output block. */
-typedef struct ControlPlaces { uint32_t input, output; bool middle; } ControlPlaces;
+typedef struct ControlPlaces { uint32_t input, output; bool middle; int blocks; /* input blocks of that UNet */ } ControlPlaces;
 
 NodusStatus control_config(const WeightSet *weights, ControlConfig *out);
 /* Of a Control-LoRA with the model's weights: what the model tells. */

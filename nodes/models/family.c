@@ -9,9 +9,12 @@
 #include "nodes/models/clip_tokenizer.h"
 #include "nodes/models/family_inside.h"
 #include "nodes/models/keys.h"
+#include "nodes/models/paint_by_example.h"
 #include <math.h>
 #include <string.h>
 #include <strings.h>
+
+enum { INPAINT_CHANNELS = 9 };
 
 static const struct {
     const char *name, *title;
@@ -161,8 +164,8 @@ static NodusStatus sdxl_training(const WeightSet *weights, Checkpoint *out)
 
 static NodusStatus check_channels(const UnetConfig *unet)
 {
-    enum { LATENT = 4, EDIT = 8, INPAINT = 9 };
-    if (unet->in_channels != LATENT && unet->in_channels != EDIT && unet->in_channels != INPAINT)
+    enum { LATENT = 4, EDIT = 8 };
+    if (unet->in_channels != LATENT && unet->in_channels != EDIT && unet->in_channels != INPAINT_CHANNELS)
         return nodus_error(NODUS_ERROR_FILE,
                            "\"%sinput_blocks.0.0.weight\" has %d input channels: models with 4, 8 (instruct-pix2pix) and 9 "
                            "(inpainting) are known",
@@ -269,6 +272,7 @@ static NodusStatus checkpoint_parts(WeightSet *weights, Checkpoint *out)
     if (keys_get(weights, "model.diffusion_model.", "joint_blocks.0.x_block.attn.qkv.weight")) return refuse_later("an SD 3");
     if (unet) NODUS_TRY(find_unet(weights, unet, out));
     NODUS_TRY(checkpoint_towers(weights, out));
+    out->by_example = unet && out->unet.in_channels == INPAINT_CHANNELS && paint_by_example_is(weights);
     if (!unet && !out->has_clip && !vae) return family_refuse(weights, "checkpoint");
     if (!unet) {
         out->family = family_of_towers(out);

@@ -23,6 +23,7 @@ typedef enum FamilyTraining {
 typedef struct Checkpoint {
     Family family;
     bool has_unet, has_clip, has_vae; /* a part may be absent; it fails only when used */
+    bool by_example; /* it paints by example (paint_by_example.h): it has its own order of channels, and no text tower */
     UnetConfig unet;
     ClipTextConfig clip, clip_second; /* SDXL has two towers, L and G; else `clip_second` has no layers */
     VaeConfig vae;

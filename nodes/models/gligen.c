@@ -13,6 +13,9 @@ NodusStatus gligen_config(const WeightSet *weights, GligenConfig *out)
         return nodus_error(NODUS_ERROR_FILE, "this is no GLIGEN model: it has no \"position_net.null_positive_feature\"");
     NODUS_TRY(keys_size(weights, "", "position_net.null_positive_feature", 1, 0, &out->context));
     NODUS_TRY(keys_size(weights, "", "position_net.null_position_feature", 1, 0, &width));
+    if (!keys_any_piece(weights, ".fuser."))
+        return nodus_error(NODUS_ERROR_FILE, "this GLIGEN model has none of its layers, whose names have \".fuser.\" in them: "
+                           "is the file whole?");
     if (width == GLIGEN_WAVES) return NULL;
     return nodus_error(NODUS_ERROR_FILE, "a box has %d numbers in this GLIGEN model, expected %d", width, GLIGEN_WAVES);
 }

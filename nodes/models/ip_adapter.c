@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { HEAD_WIDTH = 64, MAX_DEPTH = 64, MAX_TOKENS = 1024 };
+enum { HEAD_WIDTH = 64, MAX_DEPTH = 64, MAX_TOKENS = 1024, FACE_WIDTH = 512, KOLORS_WIDTH = 2048 };
 static const float EPS = 1e-5f;
 
 /* ---- Sizes ----------------------------------------------------------------------------------------------------------------- */
@@ -30,13 +30,25 @@ static NodusStatus read_layers(const WeightSet *weights, IpAdapterConfig *out)
     return nodus_error(NODUS_ERROR_FILE, "this is no IP-Adapter: it has no \"ip_adapter.1.to_k_ip.weight\"");
 }
 
-static NodusStatus refuse_faces(const WeightSet *weights)
+static bool is_as_wide(const WeightSet *weights, const char *name, int axis, int64_t width)
+{
+    const Weight *weight = weights_get(weights, name);
+    return weight && weight->rank > axis && weight->dim[axis] == width;
+}
+
+/* What looks at faces, and what was made for a model that is not here. */
+static NodusStatus refuse_strangers(const WeightSet *weights)
 {
     const bool face = keys_any_piece(weights, "_lora.") || keys_any_prefix(weights, "image_proj.perceiver_resampler.") ||
-                      (keys_get(weights, "", "image_proj.proj.0.weight") && keys_get(weights, "", "image_proj.norm.weight"));
-    if (!face) return NULL;
-    return nodus_error(NODUS_ERROR_MISSING, "this IP-Adapter is of the FaceID kind, which looks at faces through InsightFace: not in this "
-                       "build; take one of the plain, plus or full-face kind");
+                      (keys_get(weights, "", "image_proj.proj.0.weight") && keys_get(weights, "", "image_proj.norm.weight")),
+               instant = is_as_wide(weights, "image_proj.proj_in.weight", 1, FACE_WIDTH),
+               kolors = is_as_wide(weights, "image_proj.layers.0.0.to_out.weight", 0, KOLORS_WIDTH);
+    if (face || instant)
+        return nodus_error(NODUS_ERROR_MISSING, "this IP-Adapter is of the %s kind, which looks at faces through InsightFace: not in this "
+                           "build; take one of the plain, plus or full-face kind", face ? "FaceID" : "InstantID");
+    if (kolors) return nodus_error(NODUS_ERROR_MISSING, "this IP-Adapter is for Kolors, which is not in this build: take one for SD1 or SDXL");
+    if (!keys_any_piece(weights, "ip_adapter_double_stream_")) return NULL;
+    return nodus_error(NODUS_ERROR_MISSING, "this IP-Adapter is for Flux, which is not in this build; take one for SD1 or SDXL");
 }
 
 static NodusStatus read_plain(const WeightSet *weights, IpAdapterConfig *out)
@@ -50,15 +62,27 @@ static NodusStatus read_plain(const WeightSet *weights, IpAdapterConfig *out)
     return nodus_error(NODUS_ERROR_FILE, "\"image_proj.proj.weight\" gives %d numbers, which are no tokens of %d", rows, out->context);
 }
 
+/* Layers behind the last that counts. */
+static bool has_gap(const WeightSet *weights, int depth)
+{
+    for (int i = depth; i < MAX_DEPTH; i++)
+        if (keys_get(weights, "image_proj.layers.", "%d.0.to_q.weight", i)) return true;
+    return false;
+}
+
 static NodusStatus read_plus(const WeightSet *weights, IpAdapterConfig *out)
 {
-    int context, width;
+    int first, context, width;
+    NODUS_TRY(keys_size(weights, "", "image_proj.latents", 3, 0, &first));
     NODUS_TRY(keys_size(weights, "", "image_proj.latents", 3, 1, &out->tokens));
     NODUS_TRY(keys_size(weights, "", "image_proj.latents", 3, 2, &out->inner));
     NODUS_TRY(keys_size(weights, "", "image_proj.proj_in.weight", 2, 1, &out->image));
     NODUS_TRY(keys_size(weights, "", "image_proj.proj_out.weight", 2, 0, &context));
     NODUS_TRY(keys_size(weights, "", "image_proj.layers.0.0.to_q.weight", 2, 0, &width));
     NODUS_TRY(keys_count(weights, "", "image_proj.layers.", ".0.to_q.weight", MAX_DEPTH, &out->depth));
+    if (has_gap(weights, out->depth))
+        return nodus_error(NODUS_ERROR_FILE, "its resampler has no layer %d, but later ones: the file is damaged", out->depth);
+    if (first != 1) return nodus_error(NODUS_ERROR_FILE, "\"image_proj.latents\" holds %d sets of tokens, expected one", first);
     out->heads = width < HEAD_WIDTH ? 1 : width / HEAD_WIDTH;
     if (context == out->context && out->tokens <= MAX_TOKENS && width % out->heads == 0) return NULL;
     return nodus_error(NODUS_ERROR_FILE, "its resampler gives %d tokens of %d numbers, its layers take %d", out->tokens, context,
@@ -77,8 +101,8 @@ static NodusStatus read_full(const WeightSet *weights, IpAdapterConfig *out)
 NodusStatus ip_adapter_config(const WeightSet *weights, IpAdapterConfig *out)
 {
     *out = (IpAdapterConfig){0};
+    NODUS_TRY(refuse_strangers(weights));
     NODUS_TRY(read_layers(weights, out));
-    NODUS_TRY(refuse_faces(weights));
     out->kind = keys_get(weights, "", "image_proj.latents")         ? IP_PLUS
                 : keys_get(weights, "", "image_proj.proj.3.weight") ? IP_FULL
                                                                     : IP_PLAIN;

@@ -5,6 +5,7 @@
 #include "nodes/models/scaled_fp8.h"
 #include "engine/base/memory.h"
 #include "engine/base/status.h"
+#include "engine/base/text.h"
 #include "kernels/ops.h"
 #include <stdio.h>
 #include <string.h>
@@ -16,22 +17,16 @@ typedef struct Scaled {
     const Weight *small, *scale;
 } Scaled;
 
-static bool ends_with(const char *name, const char *end)
-{
-    const size_t length = strlen(name), tail = strlen(end);
-    return length >= tail && !strcmp(name + length - tail, end);
-}
-
 static bool is_about_scales(const char *name)
 {
-    return ends_with(name, SCALE) || ends_with(name, INPUT) || ends_with(name, MARK);
+    return text_ends(name, SCALE) || text_ends(name, INPUT) || text_ends(name, MARK);
 }
 
 /* The scale of a weight, or NULL. */
 static const Weight *scale_of(const WeightSet *file, const char *name)
 {
     char key[512];
-    if (!ends_with(name, WEIGHT)) return NULL;
+    if (!text_ends(name, WEIGHT)) return NULL;
     const int length = snprintf(key, sizeof key, "%.*s%s", (int)(strlen(name) - strlen(WEIGHT)), name, SCALE);
     return length < (int)sizeof key ? weights_get(file, key) : NULL;
 }
@@ -96,7 +91,7 @@ NodusStatus scaled_fp8_apply(WeightSet *file, WeightSet **out)
 {
     WeightSet *set;
     bool any = false;
-    for (int i = 0; i < weights_count(file) && !any; i++) any = ends_with(weights_at(file, i)->name, SCALE);
+    for (int i = 0; i < weights_count(file) && !any; i++) any = text_ends(weights_at(file, i)->name, SCALE);
     *out = weights_ref(file);
     if (!any) return NULL;
     NodusStatus status = weights_new(&set);

@@ -45,6 +45,14 @@ def sweep_of_twelve_encodes_each_text_once(nodus):
 
 
 @test
+def sweep_makes_the_folders_that_its_table_goes_to(nodus):
+    nodus.write("w.json", show_text())
+    code, _, err = nodus.run("run", "w.json", "--sweep", "1.value=1..2", "-o", "a/new/folder")
+    same(code, 0, f"the exit status ({err})")
+    same([row["1.value"] for row in rows_of(nodus, "a/new/folder/sweep_00001.csv")], ["1", "2"], "the rows")
+
+
+@test
 def sweep_reads_ranges_steps_lists_and_texts(nodus):
     nodus.write("w.json", show_text())
     for given, want in (("1..3", "1 2 3"), ("3..1", "3 2 1"), ("0.5..1:0.25", "0.5 0.75 1"), ("10..0:5", "10 5 0"), ("a,b", "a b"), ("-1..1", "-1 0 1"),

@@ -266,16 +266,61 @@ def the_study_of_the_guide_gives_a_table_and_a_sheet(nodus):
     check(width > 128 + 8 and height > 2 * 128 + 8, "the sheet holds two pictures and their labels")
 
 
+def plot_size(nodus, name):
+    return struct.unpack(">II", read(nodus.path("output/" + name))[16:24])
+
+
+def table(nodus, name):
+    return [line.split(",") for line in read(nodus.path("output/" + name)).decode().splitlines()]
+
+
 @test
-def the_study_of_inpainting_gives_a_table_and_a_sheet(nodus):
-    nodus.write("input/scene.png", read(os.path.join(GRAPHS, "scene.png")))
-    code, out, err = nodus.run("run", graph("studies/inpainting.lua"), "fast")
+def the_study_of_places_tells_where_the_lora_acts(nodus):
+    os.symlink(os.path.join(ROOT, "models", "loras"), nodus.path("models/loras"))
+    path = graph("studies/lora_blocks.lua")
+    check(len(read(path).splitlines()) <= 70, "the study is longer than 70 lines")
+    code, out, err = nodus.run("run", path, "fast")
+    same(code, 0, err)
+    head, *rows = table(nodus, "lora_blocks.csv")
+    same((head, [row[:2] for row in rows]), (["place", "strength", "left", "moved"], [[name, "1"] for name in ("mid", "out 6-8", "all")]), out)
+    left, moved = ([float(row[column]) for row in rows] for column in (2, 3))
+    same((left[2], left[0]), (0, left[0]), "what is left of the whole")
+    check(moved[0] < 1e-3 < 0.1 < moved[1] < moved[2], f"the middle, three blocks of the way up, and the whole move the picture by {moved}")
+    check(left[1] < left[0], "the three blocks bring it no nearer to the whole")
+    same(plot_size(nodus, "lora_blocks.png"), (640, 400))
+    width, height = plot_size(nodus, "lora_blocks_sheet.png")
+    check(width > 3 * 128 and height > 128, "the sheet holds three pictures")
+
+
+@test
+def the_study_of_inpainting_gives_a_table_a_plot_and_a_sheet(nodus):
+    """With the model of nine channels that the tests make."""
+    equip(nodus)
+    code, out, err = nodus.run("run", graph("studies/inpainting.lua"), "fast", "shapes-inpaint.safetensors")
     same(code, 0, err)
     head, *rows = out.splitlines()
-    same((head.split(), [row.split()[:2] for row in rows]), (["mask", "method", "PSNR", "SSIM"], [["half", name] for name in ("plain", "blended", "repaint")]), out)
-    check(len({row.split()[2] for row in rows}) == 3, "methods draw the same")
-    for name in ("inpainting.csv", "inpainting.png"):
-        check(os.path.getsize(nodus.path("output/" + name)) > 200, name)
+    methods = ["plain", "blended", "repaint", "nine"]
+    same((head.split(), [row.split()[:2] for row in rows]), (["mask", "method", "PSNR", "SSIM"], [["half", name] for name in methods]), out)
+    check(len({row.split()[2] for row in rows}) == 4, "methods draw the same")
+    same([row[1] for row in table(nodus, "inpainting.csv")], ["method", *methods])
+    same(plot_size(nodus, "inpainting_plot.png"), (640, 720))
+    check(plot_size(nodus, "inpainting.png")[0] > 4 * 128, "the sheet holds four pictures")
+
+
+@test
+def the_study_of_control_gives_a_table_a_plot_and_a_sheet(nodus):
+    """With the networks that the tests make; how long they take is no matter here."""
+    equip(nodus)
+    code, out, err = nodus.run("run", graph("studies/control.lua"), "fast")
+    same(code, 0, err)
+    head, *rows = out.splitlines()
+    networks = ["control", "control-lora", "t2i", "t2i-light"]
+    same((head.split(), [row.split()[:2] for row in rows]), (["network", "strength", "cost", "effect"], [[name, "0.50"] for name in networks]), out)
+    check(all(float(row.split()[2]) > 0 and float(row.split()[3]) > 0.01 for row in rows), "a network costs nothing or changes nothing")
+    head, *rows = table(nodus, "control.csv")
+    same((head, [row[0] for row in rows]), (["network", "strength", "cost", "effect", "image"], networks))
+    same((plot_size(nodus, "control_effect.png"), plot_size(nodus, "control_cost.png")), ((640, 400), (640, 300)))
+    check(plot_size(nodus, "control.png")[1] > 4 * 128, "the sheet holds four pictures")
 
 
 @test
@@ -289,7 +334,7 @@ def the_study_of_inversion_gives_tables_and_plots(nodus):
     rows = [line.split(",") for line in read(nodus.path("output/inversion_guidance_00001_.csv")).decode().splitlines()]
     check(abs(float(rows[1][2]) - float(rows[2][2])) < 0.01 < abs(float(rows[3][2]) - float(rows[4][2])), "guidance matters otherwise than it should")
     for name in "steps", "guidance":
-        same(struct.unpack(">II", read(nodus.path(f"output/inversion_{name}_00002_.png"))[16:24]), (640, 400), name)
+        same(struct.unpack(">II", read(nodus.path(f"output/inversion_{name}_plot_00001_.png"))[16:24]), (640, 400), name)
 
 
 @test

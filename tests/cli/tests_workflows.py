@@ -189,6 +189,61 @@ def inspect_lists_the_tensors_of_a_model(nodus):
 
 
 @test
+def inspect_tells_what_an_adapter_is(nodus):
+    def found(*entries, metadata=None):
+        table = {name: tensor(shape, 0, 0, "F16") for name, shape in entries}
+        nodus.write("a.safetensors", safetensors(table | ({"__metadata__": metadata} if metadata else {}), b""))
+        return json.loads(nodus.run("inspect", "a.safetensors", "--json")[1])
+
+    down, up = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k.lora_%s.weight", "lora_te_text_model_encoder_layers_0_mlp_fc1.lora_%s.weight"
+    layers = [(down % "up", [1280, 8]), (down % "down", [8, 2048]), (up % "up", [768, 4]), (up % "down", [4, 768])]
+    lora = found(*layers)
+    same((lora["what"], lora["lora"]), ("a LoRA", {"layers": 2, "text_layers": 1, "lowest_rank": 4, "highest_rank": 8, "family": "Stable Diffusion XL",
+                                                  "naming": "kohya", "lowest_alpha": None, "highest_alpha": None}))
+    contains(nodus.run("inspect", "a.safetensors")[1], "2 layers of rank 4 to 8 (1 in the text encoder), for Stable Diffusion XL, named as by kohya\n")
+    same(found(*layers, metadata={"ss_base_model_version": "sd_v1"})["lora"]["family"], "sd_v1")
+    same(found(*layers, metadata={"modelspec.architecture": "stable-diffusion-xl-v1-base/lora"})["lora"]["family"], "stable-diffusion-xl-v1-base/lora")
+    for name, what in (("ip_adapter.1.to_k_ip.weight", "an IP-Adapter"), ("body.0.block1.weight", "a T2I-Adapter"), ("position_net.null_positive_feature", "a GLIGEN model"),
+                       ("768.0.linear.0.weight", "a hypernetwork"), ("style_embedding", "a style model (T2I-Adapter)"), ("redux_up.weight", "a style model (Redux)"),
+                       ("lora_controlnet", "a Control-LoRA"), ("diffusion_model.a.diff", "a LoRA (differences)"), ("model.diffusion_model.a.different", None), ("a.oft_blocks", "a LoRA (OFT)"), ("a.lora_magnitude_vector", "a LoRA (DoRA)")):
+        same(found((name, [1]))["what"], what, name)
+
+
+@test
+def inspect_tells_whose_names_and_alphas_a_lora_has(nodus):
+    def found(stem, down="lora_down.weight", up="lora_up.weight", alphas=()):
+        table = {f"{stem}.{down}": tensor([2, 4], 0, 16, "F16"), f"{stem}.{up}": tensor([4, 2], 16, 32, "F16")}
+        for i in range(len(alphas)):
+            table[f"{stem}{i}.alpha"] = tensor([], 32 + 4 * i, 36 + 4 * i, "F32")
+        nodus.write("n.safetensors", safetensors(table, b"\0" * 32 + struct.pack(f"<{len(alphas)}f", *alphas)))
+        return json.loads(nodus.run("inspect", "n.safetensors", "--json")[1])["lora"]
+
+    layer = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+    for name, parts, naming in ((f"lora_unet_{layer}", (), "kohya"), (f"lycoris_{layer}", (), "LyCORIS"), (f"diffusion_model.{layer}", (), "ComfyUI"),
+                                (f"base_model.model.{layer}", ("lora_A.weight", "lora_B.weight"), "PEFT"), (f"unet.{layer}", (), "OneTrainer (OMI)"),
+                                (f"unet.{layer}", ("lora_A.weight", "lora_B.weight"), "diffusers"), ("clip_l.text_model.x", (), "OneTrainer (OMI)"),
+                                ("text_encoder.text_model.x", ("lora_linear_layer.down.weight", "lora_linear_layer.up.weight"), "diffusers"), ("strange", (), None)):
+        same(found(name, *parts)["naming"], naming, name)
+    lora = found("lora_unet_a", alphas=(8, 0.5, float("nan")))
+    same((lora["lowest_alpha"], lora["highest_alpha"]), (0.5, 8))
+    contains(nodus.run("inspect", "n.safetensors")[1], "1 layers of rank 2, alpha 0.5 to 8, named as by kohya\n")
+    found("lora_unet_a", alphas=(8,))
+    contains(nodus.run("inspect", "n.safetensors")[1], "rank 2, alpha 8, named")
+
+
+@test
+def inspect_tells_an_embedding_s_size(nodus):
+    for entries, embedding, line in (({"emb_params": [5, 768]}, {"tokens": 5, "widths": [768], "family": "Stable Diffusion 1.x"}, "5 tokens of width 768, for Stable Diffusion 1.x\n"),
+                                     ({"clip_g": [3, 1280], "clip_l": [3, 768]}, {"tokens": 3, "widths": [1280, 768], "family": "Stable Diffusion XL"},
+                                      "3 tokens of width 1280 and 768, for Stable Diffusion XL\n"),
+                                     ({"emb_params": [1024]}, {"tokens": 1, "widths": [1024], "family": "Stable Diffusion 2.x"}, "1 token of width 1024,")):
+        nodus.write("e.safetensors", safetensors({name: tensor(shape, 0, 0, "F16") for name, shape in entries.items()}, b""))
+        found = json.loads(nodus.run("inspect", "e.safetensors", "--json")[1])
+        same((found["what"], found["embedding"]), ("a textual inversion", embedding))
+        contains(nodus.run("inspect", "e.safetensors")[1], line)
+
+
+@test
 def inspect_reads_headers_that_the_loaders_refuse(nodus):
     nodus.write("a.safetensors", safetensors({"q.lora_up.weight": tensor([4, 2], 0, 8, "F8_E4M3"), "__metadata__": {"k": "v"}}, b"\0" * 8))
     found = json.loads(nodus.run("inspect", "a.safetensors", "--json")[1])

@@ -2,7 +2,7 @@
 
 python3 ip_adapter.py NODUS MODELS (needs torch, diffusers, safetensors, numpy; recorded with torch 2.15.0, diffusers 0.42.1). MODELS: a
 folder that test_examples MODELS wrote, with shapes-sd1.safetensors in its checkpoints/. Texts and pixels are nodus's own (dumped);
-vision tower, projection, resampler, order of layers and attention are diffusers's. Prints rows of tests/unit/test_ip_adapter.c and how far
+vision tower (written out here), projection, resampler, order of layers and attention are diffusers's. Prints rows of tests/unit/test_ip_adapter.c and how far
 nodus is away."""
 import json
 import os
@@ -27,8 +27,9 @@ MEAN, DEVIATION = torch.tensor([0.48145466, 0.4578275, 0.40821073]), torch.tenso
 
 
 def look(image):
-    """The tower of clip_vision.safetensors: what it says of a picture [1, 32, 32, 3] in its layer before the last, and of the whole."""
-    w = {key: value.double() for key, value in load_file(MODELS + "/clip_vision/clip_vision.safetensors").items()}
+    """The tower of clip_vision.safetensors: what it says of a picture [1, 32, 32, 3] in its layer before the last, and of the whole.
+    Towers are kept in half precision, as ComfyUI keeps them."""
+    w = {key: value.half().double() for key, value in load_file(MODELS + "/clip_vision/clip_vision.safetensors").items()}
     pixels = ((torch.round(image * 255) / 255 - MEAN) / DEVIATION).permute(0, 3, 1, 2).double()
     norm = lambda x, at: torch.nn.functional.layer_norm(x, (64,), w[at + ".weight"], w[at + ".bias"], 1e-5)
     line = lambda x, at: torch.nn.functional.linear(x, w[at + ".weight"], w[at + ".bias"])
@@ -45,6 +46,13 @@ def look(image):
         x = x + line(h * torch.sigmoid(1.702 * h), at + "mlp.fc2")
         states.append(x)
     return states[0], norm(x[:, 0], top + "post_layernorm") @ w["visual_projection.weight"].T
+
+
+def write_nested(file):
+    """A small adapter as the field's .bin files nest theirs: python3 ip_adapter.py nested FILE."""
+    keys = {f"{2 * i + 1}.to_{which}_ip.weight": (torch.arange(2 * width).reshape(width, 2) / 4) for i, width in enumerate((3, 5)) for which in "kv"}
+    torch.save({"image_proj": {"proj.weight": torch.zeros(8, 3), "proj.bias": torch.zeros(8), "norm.weight": torch.ones(2), "norm.bias": torch.zeros(2)},
+                "ip_adapter": keys}, file)
 
 
 def run(folder, adapter, weight, negative):
@@ -94,11 +102,14 @@ def oracle(adapter, weight, negative, got):
     return ((uncond + CFG * (cond - uncond)) / 0.18215).numpy()
 
 
-with tempfile.TemporaryDirectory() as folder:
-    for name, weight, negative in (("ip-adapter_sd15", 0.8, False), ("ip-adapter-plus_sd15", 0.8, False), ("ip-adapter_sd15", 0.0, False),
-                                   ("ip-adapter-plus_sd15", 1.5, True), ("ip-adapter_sd15", 1.0, True)):
-        got = run(folder, name + ".safetensors", weight, negative)
-        want = oracle(name + ".safetensors", weight, negative, got)
-        apart = np.abs(got["out"].numpy() - want).max() / np.abs(want).max()
-        flat = want.flatten()
-        print(f'{{"{name}.safetensors", "{weight}", {str(negative).lower()}, {{{", ".join(f"{v:.6f}" for v in flat[[0, 17, 34, 68, 136, 204]])}}}}},  // {apart:.2e}')
+if __name__ == "__main__" and NODUS == "nested":
+    write_nested(MODELS)
+elif __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        for name, weight, negative in (("ip-adapter_sd15", 0.8, False), ("ip-adapter-plus_sd15", 0.8, False), ("ip-adapter_sd15", 0.0, False),
+                                       ("ip-adapter-plus_sd15", 1.5, True), ("ip-adapter_sd15", 1.0, True)):
+            got = run(folder, name + ".safetensors", weight, negative)
+            want = oracle(name + ".safetensors", weight, negative, got)
+            apart = np.abs(got["out"].numpy() - want).max() / np.abs(want).max()
+            flat = want.flatten()
+            print(f'{{"{name}.safetensors", "{weight}", {str(negative).lower()}, {{{", ".join(f"{v:.6f}" for v in flat[[0, 17, 34, 68, 136, 204]])}}}}},  // {apart:.2e}')

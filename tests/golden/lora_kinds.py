@@ -4,7 +4,7 @@ python3 lora_kinds.py (needs torch, einops, lycoris-lora; recorded with torch 2.
 tests/unit/test_lora_kinds.c: the first six numbers and the sum of the patched weight."""
 import numpy as np
 import torch
-from lycoris.functional import boft, diag_oft
+from lycoris.functional import boft, diag_oft, lokr
 from lycoris.modules.glora import _glora_weight
 
 
@@ -26,3 +26,11 @@ V = g((8, 3), 0)
 show("boft 1", V + boft._diff_weight(V, g((2, 2, 4, 4), 1) * 0.3, None, 0, 1))
 show("boft 3 stages", V + boft._diff_weight(V, g((3, 4, 2, 2), 1) * 0.3, None, 0, 1))
 show("boft half, cap", V + 0.5 * boft._diff_weight(V, g((2, 2, 4, 4), 1) * 0.3, None, 0.4, 0.5))
+
+
+def tucker(w1, w1a, w1b):
+    return lokr.diff_weight(w1, w1a, w1b, None, g((2, 2), 2), g((2, 3), 3), g((2, 2, 3, 3), 4).contiguous(), gamma=4)  # it divides by the rank itself
+
+
+show("lokr, a kernel in the right factor", K + 0.7 * tucker(g((2, 2), 1), None, None).reshape(K.shape))
+show("lokr, the left one in two", K + 0.7 * tucker(None, g((2, 2), 1), g((2, 2), 5)).reshape(K.shape))

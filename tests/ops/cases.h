@@ -321,11 +321,18 @@ static void case_LOW_FREQUENCIES(Trial *t)
     t->op.inputs = 2;
 }
 
+/* Pictures of any memory order, or numbers of any count; now and then more places than are summed at once. */
 static void case_MEAN_CHANNELS(Trial *t)
 {
-    const int64_t n = trial_size(t, 3), height = trial_size(t, 9), width = trial_size(t, 40);
-    trial_input(t, 0, DIMS(n, trial_size(t, MOST), height, width));
-    trial_output(t, DIMS(n, 1, height, width));
+    const int64_t n = trial_size(t, 3), channels = trial_size(t, MOST), height = trial_size(t, 9);
+    const int64_t width = trial_chance(t, 4) ? trial_between(t, 200, 600) : trial_size(t, 40);
+    if (trial_chance(t, 6)) {
+        trial_input(t, 0, DIMS(width, channels));
+        trial_output(t, DIMS(width, 1));
+    } else {
+        trial_input(t, 0, DIMS(n, channels, height, width));
+        trial_output(t, DIMS(n, 1, height, width));
+    }
     t->op.inputs = 1;
 }
 

@@ -127,10 +127,10 @@ TEST(strength_start_and_end_compile_one_plan)
     }
 }
 
-/* How many plans are asked for beyond those of a sampling that nothing guides. Nothing is compiled: `file` was there before. */
+/* How many plans are asked for beyond those of a sampling in which the guide never acts. Nothing is compiled: `file` was there before. */
 static int asked_for(const char *file, int steps)
 {
-    const PlanCounters plain = drawing(file, "\"strength\": 0, \"start_percent\": 0, \"end_percent\": 1", steps),
+    const PlanCounters plain = drawing(file, "\"strength\": 0.42, \"start_percent\": 1, \"end_percent\": 1", steps),
                        guided = drawing(file, "\"strength\": 0.42, \"start_percent\": 0, \"end_percent\": 1", steps);
     assert_int_equal(plain.compiled + guided.compiled, 0);
     return (int)guided.hits - (int)plain.hits;

@@ -1,5 +1,6 @@
-/* InvertLatent: the walk gives diffusers' and numpy's numbers on a formula model (tests/golden/inversion.py); on the demo model a sampling comes
- * back to the picture, the closer the more steps and rounds there are, and at any guidance where the negative prompt is the picture's own. */
+/* InvertLatent: the walk gives diffusers' and numpy's numbers on a formula model (tests/golden/inversion.py); on the demo model, whole ways up
+ * and down are diffusers' (tests/golden/inversion_sampling.py), and a sampling comes back to the picture, the closer the more steps and rounds
+ * there are, and at any guidance where the negative prompt is the picture's own. */
 #include "nodes/diffusion/model_sampling.h"
 #include "nodes/inversion.h"
 #include "tests/support.h"
@@ -133,6 +134,55 @@ TEST(a_part_of_the_way_is_closer)
     assert_true(part > comes_back(INVERT(1), SAMPLE(1, 2)) + 3);
 }
 
+/* ---- Whole ways up and down ---------------------------------------------------------------------------------------------- */
+
+enum { CASES = 6, PICTURE = 4 * 8 * 8 };
+
+typedef struct Case {
+    int rounds, cfg_up, start;
+    const char *positive, *negative; /* on the way down: nodes of the texts */
+    int cfg_down;
+} Case;
+
+static const char *round_trip(const Case *of)
+{
+    static char json[4096];
+    snprintf(json, sizeof json,
+             "{\"1\": {\"class_type\": \"CheckpointLoaderSimple\", \"inputs\": {\"ckpt_name\": \"shapes-sd1.safetensors\"}},"
+             "\"2\": {\"class_type\": \"CLIPTextEncode\", \"inputs\": {\"text\": \"a white boat, sunset sky\", \"clip\": [\"1\", 1]}},"
+             "\"3\": {\"class_type\": \"CLIPTextEncode\", \"inputs\": {\"text\": \"a red boat, sunset sky\", \"clip\": [\"1\", 1]}},"
+             "\"4\": {\"class_type\": \"CLIPTextEncode\", \"inputs\": {\"text\": \"\", \"clip\": [\"1\", 1]}},"
+             "\"5\": {\"class_type\": \"LoadImage\", \"inputs\": {\"image\": \"scene.png\"}},"
+             "\"6\": {\"class_type\": \"VAEEncode\", \"inputs\": {\"pixels\": [\"5\", 0], \"vae\": [\"1\", 2]}},"
+             "\"7\": {\"class_type\": \"LatentCrop\", \"inputs\": {\"samples\": [\"6\", 0], \"width\": 64, \"height\": 64, \"x\": 32, \"y\": 32}},"
+             "\"8\": {\"class_type\": \"InvertLatent\", \"inputs\": {\"model\": [\"1\", 0], \"positive\": [\"2\", 0], \"negative\": [\"4\", 0],"
+             "\"latent_image\": [\"7\", 0], \"steps\": 8, \"scheduler\": \"ddim_uniform\", \"start_at_step\": %d, \"cfg\": %d, \"rounds\": %d}},"
+             "\"9\": {\"class_type\": \"KSamplerAdvanced\", \"inputs\": {\"model\": [\"1\", 0], \"positive\": [\"%s\", 0], \"negative\": [\"%s\", 0],"
+             "\"latent_image\": [\"8\", 0], \"steps\": 8, \"scheduler\": \"ddim_uniform\", \"start_at_step\": %d, \"cfg\": %d, \"sampler_name\":"
+             "\"euler\", \"add_noise\": \"disable\", \"noise_seed\": 0, \"end_at_step\": 10000, \"return_with_leftover_noise\": \"disable\"}}}",
+             of->start, of->cfg_up, of->rounds, of->positive, of->negative, of->start, of->cfg_down);
+    return json;
+}
+
+TEST(whole_ways_up_and_down_are_those_of_diffusers)
+{
+    static const Case rows[CASES] = {
+        {1, 1, 0, "2", "4", 1}, {3, 1, 0, "2", "4", 1}, {3, 1, 3, "2", "4", 1}, {1, 1, 0, "3", "2", 4}, {3, 1, 0, "3", "2", 4}, {1, 2, 0, "2", "4", 2},
+    };
+    LabArray recorded, got;
+    assert_ok(lab_recorded("tests/golden/inversion.npy", &recorded));
+    assert_int_equal(recorded.count, CASES * 2 * PICTURE);
+    for (int i = 0; i < CASES; i++)
+        for (int k = 0; k < 2; k++) {
+            assert_ok(lab_array(&lab, round_trip(&rows[i]), k ? "9" : "8", 0, NULL, &got));
+            assert_int_equal(got.count, PICTURE);
+            const double far = lab_apart(got.data, recorded.data + (i * 2 + k) * PICTURE, PICTURE);
+            if (!(far < 2e-5)) fail_msg("case %d, %s: %g away", i, k ? "latents" : "noise", far);
+            free(got.data);
+        }
+    free(recorded.data);
+}
+
 TEST(what_cannot_be_inverted_is_said)
 {
     static const char json[] =
@@ -154,6 +204,7 @@ int main(void)
         CASE(a_picture_comes_back_closer_with_more_rounds),
         CASE(with_its_own_prompt_as_the_negative_guidance_does_not_matter),
         CASE(a_part_of_the_way_is_closer),
+        CASE(whole_ways_up_and_down_are_those_of_diffusers),
         CASE(what_cannot_be_inverted_is_said),
     };
     return cmocka_run_group_tests(cases, setup, teardown);

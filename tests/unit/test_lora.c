@@ -42,12 +42,30 @@ static NodusStatus prepare(void)
     if (!getcwd(here, sizeof here)) return nodus_error(NODUS_ERROR_FILE, "no folder");
     snprintf(demo, sizeof demo, "%s/models/loras/neon-lora.safetensors", here);
     if (symlink(demo, lab_path(&lab, "models/loras/neon.safetensors"))) return nodus_error(NODUS_ERROR_FILE, "no link");
-    NODUS_TRY(write_lora("ldm.safetensors", "lora_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_q", ".lora_up.weight", ".lora_down.weight", true));
-    NODUS_TRY(write_lora("kohya.safetensors", "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q", ".lora_up.weight", ".lora_down.weight", true));
-    NODUS_TRY(write_lora("lycoris.safetensors", "lycoris_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q", ".lora_up.weight", ".lora_down.weight", true));
+    NODUS_TRY(write_lora("ldm.safetensors", "lora_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_q", ".lora_up.weight",
+                         ".lora_down.weight", true));
+    NODUS_TRY(write_lora("kohya.safetensors", "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q",
+                         ".lora_up.weight", ".lora_down.weight", true));
+    NODUS_TRY(write_lora("lycoris.safetensors", "lycoris_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q",
+                         ".lora_up.weight", ".lora_down.weight", true));
     NODUS_TRY(write_lora("peft.safetensors", "diffusion_model.input_blocks.1.1." KEY, ".lora_B.weight", ".lora_A.weight", true));
-    NODUS_TRY(write_lora("diffusers.safetensors", "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.processor.to_q", "_lora.up.weight", "_lora.down.weight", true));
-    NODUS_TRY(write_lora("plain.safetensors", "lora_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_q", ".lora_up.weight", ".lora_down.weight", false));
+    NODUS_TRY(write_lora("diffusers.safetensors", "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.processor.to_q",
+                         "_lora.up.weight", "_lora.down.weight", true));
+    NODUS_TRY(write_lora("omi.safetensors", "unet.down_blocks.0.attentions.0." KEY, ".lora_up.weight", ".lora_down.weight", true));
+    NODUS_TRY(write_lora("base_model.safetensors", "base_model.model.down_blocks.0.attentions.0." KEY, ".lora_B.default.weight",
+                         ".lora_A.default.weight", true));
+    NODUS_TRY(write_lora("text_kohya.safetensors", "lora_te_text_model_encoder_layers_0_self_attn_q_proj", ".lora_up.weight",
+                         ".lora_down.weight", true));
+    NODUS_TRY(write_lora("text_onetrainer.safetensors", "lora_te1_text_model_encoder_layers_0_self_attn_q_proj",
+                         ".lora_up.weight", ".lora_down.weight", true));
+    NODUS_TRY(write_lora("text_omi.safetensors", "clip_l.text_model.encoder.layers.0.self_attn.q_proj", ".lora_up.weight",
+                         ".lora_down.weight", true));
+    NODUS_TRY(write_lora("text_diffusers.safetensors", "text_encoder.text_model.encoder.layers.0.self_attn.q_proj",
+                         ".lora_linear_layer.up.weight", ".lora_linear_layer.down.weight", true));
+    NODUS_TRY(write_lora("strange.safetensors", "lora_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_q", ".lora_up.weight",
+                         ".lora_sideways.weight", true));
+    NODUS_TRY(write_lora("plain.safetensors", "lora_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_q", ".lora_up.weight",
+                         ".lora_down.weight", false));
     NODUS_TRY(write_lora("stranger.safetensors", "lora_unet_input_blocks_77_1_proj_in", ".lora_up.weight", ".lora_down.weight", true));
     return write_lora("loha.safetensors", "lora_unet_input_blocks_1_1_proj_in", ".hada_w1_a", ".hada_w1_b", true);
 }
@@ -62,8 +80,10 @@ static LabArray sampled(const char *loader)
              "{\"1\": {\"class_type\": \"CheckpointLoaderSimple\", \"inputs\": {\"ckpt_name\": \"shapes-sd1.safetensors\"}}, %s,"
              "\"2\": {\"class_type\": \"CLIPTextEncode\", \"inputs\": {\"text\": \"a red star\", \"clip\": [\"8\", 1]}},"
              "\"4\": {\"class_type\": \"EmptyLatentImage\", \"inputs\": {\"width\": 64, \"height\": 64, \"batch_size\": 1}},"
-             "\"5\": {\"class_type\": \"KSampler\", \"inputs\": {\"model\": [\"8\", 0], \"seed\": 5, \"steps\": 1, \"cfg\": 1, \"sampler_name\": \"euler\","
-             "\"scheduler\": \"normal\", \"positive\": [\"2\", 0], \"negative\": [\"2\", 0], \"latent_image\": [\"4\", 0], \"denoise\": 1}},"
+             "\"5\": {\"class_type\": \"KSampler\", \"inputs\": {\"model\": [\"8\", 0], \"seed\": 5, \"steps\": 1, \"cfg\": 1, "
+             "\"sampler_name\": \"euler\","
+             "\"scheduler\": \"normal\", \"positive\": [\"2\", 0], \"negative\": [\"2\", 0], \"latent_image\": [\"4\", 0], "
+             "\"denoise\": 1}},"
              "\"S\": {\"class_type\": \"PreviewAny\", \"inputs\": {\"source\": [\"5\", 0]}}}",
              loader);
     NodusStatus status = lab_array(&lab, json, "5", 0, NULL, &out);
@@ -75,7 +95,8 @@ static LabArray with(const char *file, double model, double clip)
 {
     char loader[512];
     snprintf(loader, sizeof loader,
-             "\"8\": {\"class_type\": \"LoraLoader\", \"inputs\": {\"model\": [\"1\", 0], \"clip\": [\"1\", 1], \"lora_name\": \"%s\", \"strength_model\": %g, "
+             "\"8\": {\"class_type\": \"LoraLoader\", \"inputs\": {\"model\": [\"1\", 0], \"clip\": [\"1\", 1], \"lora_name\": "
+             "\"%s\", \"strength_model\": %g, "
              "\"strength_clip\": %g}}",
              file, model, clip);
     return sampled(loader);
@@ -100,10 +121,15 @@ TEST(each_strength_counts_and_none_changes_nothing)
 
 TEST(all_names_of_a_layer_mean_the_same)
 {
-    static const char *const files[] = {"kohya.safetensors", "lycoris.safetensors", "peft.safetensors", "diffusers.safetensors"};
+    static const char *const files[] = {"kohya.safetensors",     "lycoris.safetensors", "peft.safetensors",
+                                        "diffusers.safetensors", "omi.safetensors",     "base_model.safetensors"};
+    static const char *const text_files[] = {"text_onetrainer.safetensors", "text_omi.safetensors", "text_diffusers.safetensors"};
     assert_false(same(with("ldm.safetensors", 1, 1), with("neon.safetensors", 0, 0)));
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         if (!same(with("ldm.safetensors", 1, 1), with(files[i], 1, 1))) fail_msg("%s differs", files[i]);
+    assert_false(same(with("text_kohya.safetensors", 1, 1), with("neon.safetensors", 0, 0)));
+    for (size_t i = 0; i < sizeof text_files / sizeof *text_files; i++)
+        if (!same(with("text_kohya.safetensors", 1, 1), with(text_files[i], 1, 1))) fail_msg("%s differs", text_files[i]);
 }
 
 TEST(alpha_over_rank_is_part_of_the_strength)
@@ -112,9 +138,11 @@ TEST(alpha_over_rank_is_part_of_the_strength)
     assert_false(same(with("ldm.safetensors", 1, 1), with("plain.safetensors", 1, 1)));
 }
 
-#define MODEL_ONLY                                                                                                                         \
-    "\"7\": {\"class_type\": \"LoraLoaderModelOnly\", \"inputs\": {\"model\": [\"1\", 0], \"lora_name\": \"neon.safetensors\", \"strength_model\": 0.8}}," \
-    "\"8\": {\"class_type\": \"LoraLoader\", \"inputs\": {\"model\": [\"7\", 0], \"clip\": [\"1\", 1], \"lora_name\": \"neon.safetensors\", \"strength_model\": 0, " \
+#define MODEL_ONLY                                                                                                               \
+    "\"7\": {\"class_type\": \"LoraLoaderModelOnly\", \"inputs\": {\"model\": [\"1\", 0], \"lora_name\": \"neon.safetensors\", " \
+    "\"strength_model\": 0.8}},"                                                                                                 \
+    "\"8\": {\"class_type\": \"LoraLoader\", \"inputs\": {\"model\": [\"7\", 0], \"clip\": [\"1\", 1], \"lora_name\": "          \
+    "\"neon.safetensors\", \"strength_model\": 0, "                                                                              \
     "\"strength_clip\": 0}}"
 TEST(model_only_leaves_the_text_encoder_alone)
 {
@@ -155,7 +183,8 @@ static NodusOutcome loads(const char *file)
     char json[1024];
     snprintf(json, sizeof json,
              "{\"1\": {\"class_type\": \"CheckpointLoaderSimple\", \"inputs\": {\"ckpt_name\": \"shapes-sd1.safetensors\"}},"
-             "\"8\": {\"class_type\": \"LoraLoader\", \"inputs\": {\"model\": [\"1\", 0], \"clip\": [\"1\", 1], \"lora_name\": \"%s\", \"strength_model\": 0.7, "
+             "\"8\": {\"class_type\": \"LoraLoader\", \"inputs\": {\"model\": [\"1\", 0], \"clip\": [\"1\", 1], \"lora_name\": "
+             "\"%s\", \"strength_model\": 0.7, "
              "\"strength_clip\": 1}}, \"S\": {\"class_type\": \"PreviewAny\", \"inputs\": {\"source\": [\"8\", 0]}}}",
              file);
     return lab_run(&lab, json);
@@ -164,13 +193,18 @@ static NodusOutcome loads(const char *file)
 TEST(a_file_that_fits_nothing_is_warned_of)
 {
     assert_int_equal(loads("stranger.safetensors"), NODUS_SUCCESS);
-    assert_non_null(strstr(lab.warning, "'stranger.safetensors' changes nothing: none of its 1 parts fits this model"));
+    assert_non_null(strstr(lab.warning, "'stranger.safetensors' changes nothing: none of its 1 parts fits this model: "
+                                        "'lora_unet_input_blocks_77_1_proj_in.lora_up.weight': is it for another family?"));
 }
 
 TEST(a_patch_that_lacks_a_part_is_warned_of)
 {
     assert_int_equal(loads("loha.safetensors"), NODUS_SUCCESS);
     assert_non_null(strstr(lab.warning, "'loha.safetensors' changes nothing"));
+    assert_int_equal(loads("strange.safetensors"), NODUS_SUCCESS); /* the last warning of two */
+    assert_non_null(strstr(
+        lab.warning, "'strange.safetensors': 1 entries are of no kind of LoRA that is known here and are left out, the first is "
+                     "'lora_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_q.lora_sideways.weight'"));
 }
 
 TEST(layers_have_their_diffusers_names)
@@ -201,7 +235,8 @@ TEST(layers_have_their_diffusers_names)
     assert_ok(unet_config(set, "model.diffusion_model.", &config));
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const bool known = diffusers_name(set, &config, rows[i].ldm, name, sizeof name);
-        if (known != (rows[i].diffusers != NULL) || (known && strcmp(name, rows[i].diffusers))) fail_msg("%s: %s", rows[i].ldm, known ? name : "no name");
+        if (known != (rows[i].diffusers != NULL) || (known && strcmp(name, rows[i].diffusers)))
+            fail_msg("%s: %s", rows[i].ldm, known ? name : "no name");
     }
     weights_unref(set);
 }
@@ -209,8 +244,9 @@ TEST(layers_have_their_diffusers_names)
 int main(void)
 {
     const struct CMUnitTest cases[] = {
-        CASE(each_strength_counts_and_none_changes_nothing), CASE(all_names_of_a_layer_mean_the_same), CASE(alpha_over_rank_is_part_of_the_strength),
-        CASE(model_only_leaves_the_text_encoder_alone), CASE(strengths_share_plan_and_packed_weights), CASE(a_file_that_fits_nothing_is_warned_of), CASE(a_patch_that_lacks_a_part_is_warned_of),
-        CASE(layers_have_their_diffusers_names)};
+        CASE(each_strength_counts_and_none_changes_nothing), CASE(all_names_of_a_layer_mean_the_same),
+        CASE(alpha_over_rank_is_part_of_the_strength),       CASE(model_only_leaves_the_text_encoder_alone),
+        CASE(strengths_share_plan_and_packed_weights),       CASE(a_file_that_fits_nothing_is_warned_of),
+        CASE(a_patch_that_lacks_a_part_is_warned_of),        CASE(layers_have_their_diffusers_names)};
     return cmocka_run_group_tests(cases, setup, teardown);
 }

@@ -1,5 +1,5 @@
-/* Rules of where a LoRA acts: words, sorts, the last rule that fits, and what is refused; in a sampling, a LoRA on no layer or in no part of
- * it is none. */
+/* Rules of where a LoRA acts: words, sorts, the last rule that fits, and what is refused; in a sampling, a LoRA on no layer or in
+ * no part of it is none. */
 #include "nodes/lora_select.h"
 #include "tests/test.h"
 

@@ -186,6 +186,42 @@ TEST(a_sweep_is_a_table)
            "a  b  image             sum\n3  1  tensor 2 x 2 x 3  4\n3  2  tensor 2 x 2 x 3  5\n140\n");
 }
 
+#define STUDY NODUS "local s = n.sweep({ { 'place', { 'in', 'out' } }, { 'seed', { 1, 2 } } }, function(p) " \
+    "return { moved = #p.place * p.seed, left = p.seed == 1 and 4 or nil, label = p.seed, psnr = 1 / 0, image = n.full({ 2, 2, 3 }, 1) } end) "
+
+TEST(a_sweep_has_means)
+{
+    expect(STUDY "print(s:means 'seed') print(#s:means('place', 'seed'), s:means('place').columns[2]) print(s:means():means 'seed' [2].moved)",
+           "place  label  left  moved  psnr\nin     1.5          3      inf\nout    1.5          4.5    inf\n1\tlabel\n4.5\n");
+    expect_error(STUDY "s:means 'sed'", "s.lua:1: this sweep has no axis \"sed\"; did you mean seed?; it has place, seed");
+}
+
+TEST(a_sweep_is_a_table_for_nodes)
+{
+    expect(STUDY "print(s:table():value()) print(s:table{ 'moved', 'place' }:value())",
+           "TABLE: place  seed  label  left  moved  psnr\nin        1  1         4      2  \nin        2  2                4  \n"
+           "out       1  1         4      3  \nout       2  2                6  \n\n"
+           "TABLE: moved  place\n    2  in\n    4  in\n    3  out\n    6  out\n\n");
+    expect_error(STUDY "s:table{ 'moved', 'palce' }", "this sweep has no column \"palce\"");
+    expect_error(STUDY "s:table{ 'image' }:value()", "TableRow");
+    expect_error(NODUS "n.sweep({ ['a, b'] = { 1 } }, function() return 1 end):table()", "a comma in its name: \"a, b\"");
+}
+
+TEST(a_sweep_is_plotted)
+{
+    expect(STUDY "local a = s:plot{ x = 'seed', y = 'moved', group = 'place', width = 200, height = 160 } "
+                 "local t = n.TableJoin{ tables = n.TableRow{ label = '', seed = 1, moved = 2, place = 'in' }, a = n.TableRow{ label = '', seed = 2, moved = 4, place = 'in' }, "
+                 "b = n.TableRow{ label = '', seed = 1, moved = 3, place = 'out' }, c = n.TableRow{ label = '', seed = 2, moved = 6, place = 'out' } } "
+                 "local b = n.PlotTable{ table = t, x = 'seed', y = 'moved', group_by = 'place', width = 200, height = 160 }.IMAGE:value() print(a, a == b[1]) "
+                 "local m = s:means 'seed' print(m:plot() == m:plot{ x = 'place', y = { 'moved' }, style = 'lines' }, m:plot{ style = 'bars', y = 'moved' } == m:plot{ y = 'moved' })",
+           "tensor 160 x 200 x 3\ttrue\ntrue\tfalse\n");
+    expect_error(STUDY "s:plot{ x = 'place', y = 'mooved' }", "s.lua:1: this sweep has no column \"mooved\"; did you mean moved?; it has place, seed,");
+    expect_error(STUDY "s:plot{ group = 'plaec', y = 'moved' }", "this sweep has no column \"plaec\"");
+    expect_error(STUDY "s:plot{ y = 'place' }", "the column 'place' does not hold numbers");
+    expect_error(STUDY "s:plot{ y = 'moved', style = 'pie' }", "expected one of lines, points, bars");
+    expect_error(NODUS "n.sweep({ a = { 1 } }, function() return 'x' end):plot()", "plot takes columns: sweep:plot{ x = \"strength\"");
+}
+
 TEST(nodes_are_made_as_they_are_given)
 {
     expect(NODUS "local u = n.unchecked 'No such' { b = n.null, a = n.json '[18446744073709551615, {\"x\": -1}]', _id = '5:7' } "
@@ -334,7 +370,7 @@ int main(void)
         CASE(links_go_by_name_number_and_type),
         CASE(mistakes_are_named_with_their_line), CASE(a_workflow_is_loaded_edited_and_written_as_it_was),
         CASE(scalars_and_texts_come_back), CASE(tensors_are_sliced_and_calculated), CASE(tensors_are_saved_and_loaded),
-        CASE(a_graph_gives_pictures_and_events), CASE(a_sweep_is_a_table), CASE(nodes_are_made_as_they_are_given), CASE(a_graph_is_written_as_a_script), CASE(hostile_scripts_end_in_a_message),
+        CASE(a_graph_gives_pictures_and_events), CASE(a_sweep_is_a_table), CASE(a_sweep_has_means), CASE(a_sweep_is_a_table_for_nodes), CASE(a_sweep_is_plotted), CASE(nodes_are_made_as_they_are_given), CASE(a_graph_is_written_as_a_script), CASE(hostile_scripts_end_in_a_message),
         CASE(replaced_functions_do_what_lua_s_own_do), CASE(patterns_that_take_long_are_refused), CASE(views_do_not_hide_memory)};
     return cmocka_run_group_tests(cases, setup, teardown);
 }

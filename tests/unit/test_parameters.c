@@ -477,6 +477,8 @@ static NodusStatus write_input(const char *json, const char *written, const char
 
 #define SHAPES "models/diffusers/shapes/"
 #define OTHER  "models/diffusers/other/"
+#define PAINT "models/diffusers/paint-by-example/"
+#define OTHER_PAINT "models/diffusers/other-paint/"
 static NodusStatus open_lab(void)
 {
     static const struct { const char *from, *to, *piece; } blanks[] = {
@@ -494,6 +496,11 @@ static NodusStatus open_lab(void)
         {"models/loras/neon-lora.safetensors", "models/loras/other.safetensors", "lora_up"},
         {SHAPES "unet/diffusion_pytorch_model.safetensors", OTHER "unet/diffusion_pytorch_model.safetensors", ".bias"},
         {SHAPES "vae/diffusion_pytorch_model.safetensors", OTHER "vae/diffusion_pytorch_model.safetensors", ".bias"},
+        {"models/checkpoints/paint-by-example.safetensors", "models/checkpoints/other-paint.safetensors", ".bias"},
+        {PAINT "unet/diffusion_pytorch_model.safetensors", OTHER_PAINT "unet/diffusion_pytorch_model.safetensors", ".bias"},
+        {PAINT "vae/diffusion_pytorch_model.safetensors", OTHER_PAINT "vae/diffusion_pytorch_model.safetensors", ".bias"},
+        {PAINT "image_encoder/model.safetensors", OTHER_PAINT "image_encoder/model.safetensors", ".bias"},
+        {"models/photomaker/photomaker.safetensors", "models/photomaker/other.safetensors", ".bias"},
         {SHAPES "text_encoder/model.safetensors", OTHER "text_encoder/model.safetensors", ".bias"},
     };
     static const char *const force = "node";
@@ -501,6 +508,7 @@ static NodusStatus open_lab(void)
     lab.options.disable_metadata = true; /* a file that holds its workflow would always differ */
     for (size_t i = 0; i < sizeof blanks / sizeof *blanks; i++) NODUS_TRY(blank(blanks[i].from, blanks[i].to, blanks[i].piece));
     NODUS_TRY(file_write_whole(lab_path(&lab, "models/diffusers/other/model_index.json"), "{}", 2));
+    NODUS_TRY(file_write_whole(lab_path(&lab, OTHER_PAINT "model_index.json"), "{}", 2));
     NODUS_TRY(write_input("{\"1\": {\"class_type\": \"LoadImage\", \"inputs\": {\"image\": \"scene.png\"}},"
                           " \"2\": {\"class_type\": \"ImageInvert\", \"inputs\": {\"image\": [\"1\", 0]}},"
                           " \"3\": {\"class_type\": \"SaveImage\", \"inputs\": {\"images\": [\"2\", 0], \"filename_prefix\": \"other\"}}}",

@@ -513,7 +513,53 @@ TEST(the_passes_are_shown_in_their_order)
     support_math_close(&cpu);
 }
 
-TEST_MAIN(CASE(every_network_gives_the_same_fused_on_the_cpu_and_plain_on_ref), CASE(any_number_of_threads_gives_the_same_bits),
+static NodusStatus build_plain(void *context, OpGraph *g)
+{
+    (void)context;
+    OpRef w = op_weight(g, "w"), x = op_input(g, "x", DTYPE_F32, 1, (int64_t[]){3});
+    op_output(g, "tanh", op_tanh(g, w));
+    op_output(g, "sum", op_add(g, x, w));
+    op_output(g, "product", op_mul(g, w, x));
+    op_output(g, "affine", op_affine(g, w, 2, 1));
+    op_output(g, "both", op_concat(g, x, w, 0));
+    return NULL;
+}
+
+/* 1, −0.5, 2 as a file may hold them. */
+TEST(a_weight_of_16_bits_counts_in_plain_arithmetic_as_what_it_means)
+{
+    static const uint16_t half[] = {0x3c00, 0xb800, 0x4000}, brain[] = {0x3f80, 0xbf00, 0x4000};
+    static const char *const names[] = {"tanh", "sum", "product", "affine", "both"}, *const devices[] = {"ref", "cpu"};
+    static const float want[5][6] = {{0.76159416f, -0.46211716f, 0.96402758f}, {11, 19.5f, 32}, {10, -10, 60}, {3, 0, 5}, {10, 20, 30, 1, -0.5f, 2}};
+    for (int kind = 0; kind < 4; kind++) {
+        SupportMath on;
+        WeightSet *set;
+        NodusHash *hash;
+        Plan *plan;
+        NodusTensor *x, *out[5];
+        Bindings bindings = {.inputs = 0};
+        assert_ok(support_math_open(devices[kind % 2], NULL, 1, &on));
+        assert_ok(weights_new(&set));
+        weights_set_identity(set, (Hash128){(uint64_t)kind + 1, 7});
+        assert_ok(weights_add(set, "w", kind < 2 ? DTYPE_F16 : DTYPE_BF16, 1, (int64_t[]){3}, kind < 2 ? half : brain, sizeof half, false));
+        assert_ok(plan_key_begin(&on.math, set, "plain", &hash));
+        assert_ok(plan_get(&on.math, plan_key_end(hash), set, build_plain, NULL, &plan));
+        assert_ok(nodus_tensor_from_f32(&on.math, &x, 1, (int64_t[]){3}, (float[]){10, 20, 30}));
+        bindings_input(&bindings, "x", x);
+        for (int i = 0; i < 5; i++) bindings_output(&bindings, names[i], &out[i]);
+        assert_ok(plan_run(&on.math, plan, &bindings));
+        for (int i = 0; i < 5; i++) {
+            const float *got;
+            assert_ok(nodus_tensor_map_f32(&on.math, out[i], &got));
+            for (int64_t k = 0; k < nodus_tensor_count(out[i]); k++) assert_near((double)got[k], (double)want[i][k], 1e-5);
+        }
+        plan_unref(plan);
+        weights_unref(set);
+        support_math_close(&on);
+    }
+}
+
+TEST_MAIN(CASE(a_weight_of_16_bits_counts_in_plain_arithmetic_as_what_it_means), CASE(every_network_gives_the_same_fused_on_the_cpu_and_plain_on_ref), CASE(any_number_of_threads_gives_the_same_bits),
           CASE(streamed_weights_give_the_same_bits_down_to_the_largest_segment), CASE(a_network_that_cannot_fit_says_what_it_needs_and_what_there_is),
           CASE(a_cancelled_run_returns_what_it_borrowed), CASE(attention_is_fused_unless_somebody_reads_the_probabilities), CASE(tokens_and_pixels_cost_nothing_in_channels_last_and_dead_nodes_go),
           CASE(values_that_do_not_live_together_share_memory), CASE(no_two_living_values_overlap), CASE(an_equal_key_compiles_once_and_another_network_again),

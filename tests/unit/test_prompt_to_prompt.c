@@ -1,4 +1,5 @@
-/* Prompt-to-prompt: which token stands for which; a layer of attention against numpy, map by map (tests/golden/prompt_to_prompt.py); equal
+/* Prompt-to-prompt: which token stands for which; a layer of attention against numpy, map by map
+ * (tests/golden/prompt_to_prompt.py); whole samplings against diffusers' UNet (tests/golden/prompt_to_prompt_sampling.py); equal
  * prompts give the unedited picture bit for bit; and what cannot be edited is said. */
 #include "nodes/diffusion/edit.h"
 #include "nodes/prompt_words.h"
@@ -84,11 +85,31 @@ TEST(what_both_have_keeps_its_place)
     for (int j = 1; j < 6; j++) old += fresh[j] == 0;
     assert_int_equal(old, 1);
     assert_error(map_of("embedding:x", "a", true), "textual inversions");
-    assert_error(map_of("a",
-                        "a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a "
-                        "a a a a a a a a a a a a a a a a a a a a a a a a a a a a",
-                        true),
-                 "1 and 2 chunks");
+    assert_error(
+        map_of("a",
+               "a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a "
+               "a a a a a a a a a a a a a a a a a a a a a a a a a a a a",
+               true),
+        "1 and 2 chunks");
+}
+
+TEST(a_phrase_may_begin_in_one_chunk_and_end_in_the_next)
+{
+    PromptWords words;
+    float factor[2 * TOKENS];
+    int found, many = 0;
+    assert_ok(prompt_words(
+        "a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a "
+        "a a a a a a a a a a a a a a a a a red star",
+        &words));
+    assert_int_equal(words.tokens, 2 * TOKENS);
+    for (int i = 0; i < words.tokens; i++) factor[i] = 1;
+    assert_ok(prompt_words_weigh(&words, "red star", 8, 3, factor, &found));
+    for (int i = 0; i < words.tokens; i++) many += factor[i] == 3;
+    assert_true(found == 1 && many == 2 && factor[75] == 3 && factor[78] == 3);
+    assert_ok(prompt_words_weigh(&words, "star star", 9, 3, factor, &found));
+    assert_int_equal(found, 0);
+    prompt_words_free(&words);
 }
 
 /* ---- A layer -------------------------------------------------------------------------------------------------------------- */
@@ -199,23 +220,24 @@ LAB_FIXTURE(examples_open(&lab, NULL))
 static NodusStatus paint(const char *positive, int items, LabArray *out)
 {
     char json[2048];
-    snprintf(
-        json, sizeof json,
-        "{\"1\": {\"class_type\": \"CheckpointLoaderSimple\", \"inputs\": {\"ckpt_name\": \"shapes-sd1.safetensors\"}},"
-        "\"2\": {\"class_type\": %s},"
-        "\"3\": {\"class_type\": \"CLIPTextEncode\", \"inputs\": {\"text\": \"\", \"clip\": [\"1\", 1]}},"
-        "\"4\": {\"class_type\": \"EmptyLatentImage\", \"inputs\": {\"width\": 64, \"height\": 64, \"batch_size\": %d}},"
-        "\"5\": {\"class_type\": \"LatentBatchSeedBehavior\", \"inputs\": {\"samples\": [\"4\", 0], \"seed_behavior\": \"fixed\"}},"
-        "\"9\": {\"class_type\": \"KSampler\", \"inputs\": {\"model\": [\"1\", 0], \"seed\": 7, \"steps\": 3, \"cfg\": 5, "
-        "\"sampler_name\": \"euler\","
-        "\"scheduler\": \"normal\", \"positive\": [\"2\", 0], \"negative\": [\"3\", 0], \"latent_image\": [\"5\", 0], \"denoise\": 1}}}",
-        positive, items);
+    snprintf(json, sizeof json,
+             "{\"1\": {\"class_type\": \"CheckpointLoaderSimple\", \"inputs\": {\"ckpt_name\": \"shapes-sd1.safetensors\"}},"
+             "\"2\": {\"class_type\": %s},"
+             "\"3\": {\"class_type\": \"CLIPTextEncode\", \"inputs\": {\"text\": \"\", \"clip\": [\"1\", 1]}},"
+             "\"4\": {\"class_type\": \"EmptyLatentImage\", \"inputs\": {\"width\": 64, \"height\": 64, \"batch_size\": %d}},"
+             "\"5\": {\"class_type\": \"LatentBatchSeedBehavior\", \"inputs\": {\"samples\": [\"4\", 0], \"seed_behavior\": "
+             "\"fixed\"}},"
+             "\"9\": {\"class_type\": \"KSampler\", \"inputs\": {\"model\": [\"1\", 0], \"seed\": 7, \"steps\": 3, \"cfg\": 5, "
+             "\"sampler_name\": \"euler\","
+             "\"scheduler\": \"normal\", \"positive\": [\"2\", 0], \"negative\": [\"3\", 0], \"latent_image\": [\"5\", 0], "
+             "\"denoise\": 1}}}",
+             positive, items);
     return lab_array(&lab, json, "9", 0, NULL, out);
 }
 
-#define EDIT(source_, target_, mode_, cross_, more_)                                                                                      \
-    "\"PromptToPrompt\", \"inputs\": {\"clip\": [\"1\", 1], \"source\": \"" source_ "\", \"target\": \"" target_ "\", \"mode\": \"" mode_ \
-    "\", \"cross_steps\": " cross_ ", \"self_steps\": 0.5, \"reweight\": \"" more_ "\"}"
+#define EDIT(source_, target_, mode_, cross_, more_)                                                             \
+    "\"PromptToPrompt\", \"inputs\": {\"clip\": [\"1\", 1], \"source\": \"" source_ "\", \"target\": \"" target_ \
+    "\", \"mode\": \"" mode_ "\", \"cross_steps\": " cross_ ", \"self_steps\": 0.5, \"reweight\": \"" more_ "\"}"
 #define PLAIN(text_) "\"CLIPTextEncode\", \"inputs\": {\"clip\": [\"1\", 1], \"text\": \"" text_ "\"}"
 
 static bool same(const LabArray *a, const LabArray *b, size_t from, size_t count)
@@ -258,11 +280,13 @@ TEST(the_source_stays_and_the_target_changes)
 TEST(outside_a_mask_the_source_stays)
 {
     static const char edit[] =
-        "\"PromptToPrompt\", \"inputs\": {\"clip\": [\"1\", 1], \"source\": \"a red star\", \"target\": \"a blue house\", \"mode\":"
+        "\"PromptToPrompt\", \"inputs\": {\"clip\": [\"1\", 1], \"source\": \"a red star\", \"target\": \"a blue house\", "
+        "\"mode\":"
         "\"replace\", \"self_steps\": 0, \"mask\": [\"7\", 0]}},"
         "\"6\": {\"class_type\": \"SolidMask\", \"inputs\": {\"value\": 0, \"width\": 64, \"height\": 64}},"
         "\"8\": {\"class_type\": \"SolidMask\", \"inputs\": {\"value\": 1, \"width\": 32, \"height\": 64}},"
-        "\"7\": {\"class_type\": \"MaskComposite\", \"inputs\": {\"destination\": [\"6\", 0], \"source\": [\"8\", 0], \"x\": 0, \"y\": 0,"
+        "\"7\": {\"class_type\": \"MaskComposite\", \"inputs\": {\"destination\": [\"6\", 0], \"source\": [\"8\", 0], \"x\": 0, "
+        "\"y\": 0,"
         "\"operation\": \"add\"}";
     LabArray edited;
     assert_ok(paint(edit, 2, &edited));
@@ -277,6 +301,79 @@ TEST(outside_a_mask_the_source_stays)
     }
     assert_true(kept == (int)half / 2 && changed > (int)half / 3);
     free(edited.data);
+}
+
+/* ---- Whole samplings ------------------------------------------------------------------------------------------------------- */
+
+enum { EDITS = 5, PICTURE = 4 * 8 * 8 };
+
+#define SAMPLING(class_, latent_, guider_)                                                                          \
+    "{\"class_type\": \"" class_                                                                                    \
+    "\", \"inputs\": {\"noise\": [\"10\", 0], \"sampler\": [\"11\", 0], \"sigmas\": [\"12\", 0], \"latent_image\":" \
+    "[\"" latent_ "\", 0], \"guider\": [\"" guider_ "\", 0]}}"
+#define EMPTY(items_) \
+    "{\"class_type\": \"EmptyLatentImage\", \"inputs\": {\"width\": 64, \"height\": 64, \"batch_size\": " #items_ "}}"
+#define GUIDED(positive_)                                                                             \
+    "{\"class_type\": \"CFGGuider\", \"inputs\": {\"model\": [\"1\", 0], \"positive\": [\"" positive_ \
+    "\", 0], \"negative\": [\"3\", 0],"                                                               \
+    "\"cfg\": 5}}"
+
+/* What the script samples: the mask is made of maps of a sampling of the source alone. */
+static NodusStatus sample_edit(const char *target, const char *mode, const char *more, LabArray *out)
+{
+    char json[4096];
+    snprintf(json, sizeof json,
+             "{\"1\": {\"class_type\": \"CheckpointLoaderSimple\", \"inputs\": {\"ckpt_name\": \"shapes-sd1.safetensors\"}},"
+             "\"2\": {\"class_type\": " PLAIN("a red house, green meadow") "}, \"3\": {\"class_type\": " PLAIN(
+                 "") "},"
+                     "\"5\": {\"class_type\": \"PromptToPrompt\", \"inputs\": {\"clip\": [\"1\", 1], \"source\": \"a red house, "
+                     "green meadow\","
+                     "\"target\": \"%s\", \"mode\": \"%s\", \"cross_steps\": 0.8, \"self_steps\": 0.4%s}},"
+                     "\"6\": " EMPTY(2) ", \"20\": " EMPTY(1) ", \"13\": " GUIDED("5") ", \"21\": " GUIDED(
+                         "2") ","
+                              "\"7\": {\"class_type\": \"LatentBatchSeedBehavior\", \"inputs\": {\"samples\": [\"6\", 0], "
+                              "\"seed_behavior\": \"fixed\"}},"
+                              "\"10\": {\"class_type\": \"RandomNoise\", \"inputs\": {\"noise_seed\": 7}},"
+                              "\"11\": {\"class_type\": \"KSamplerSelect\", \"inputs\": {\"sampler_name\": \"euler\"}},"
+                              "\"12\": {\"class_type\": \"BasicScheduler\", \"inputs\": {\"model\": [\"1\", 0], \"scheduler\": "
+                              "\"ddim_uniform\", \"steps\": 8,"
+                              "\"denoise\": 1}},"
+                              "\"14\": " SAMPLING("SamplerCustomAdvanced", "7", "13") ", \"22\": " SAMPLING(
+                                  "SampleWithAttention", "20", "21") ","
+                                                                     "\"23\": {\"class_type\": \"AttentionMapsToMask\", "
+                                                                     "\"inputs\": {\"attention_maps\": [\"22\", 1], \"prompt\":"
+                                                                     "\"a red house, green meadow\", \"word\": \"house\", "
+                                                                     "\"layer\": \"out\", \"width\": 64, \"height\": 64}},"
+                                                                     "\"24\": {\"class_type\": \"ThresholdMask\", \"inputs\": "
+                                                                     "{\"mask\": [\"23\", 0], \"value\": 0.65}}}",
+             target, mode, more);
+    return lab_array(&lab, json, "14", 0, NULL, out);
+}
+
+TEST(whole_samplings_are_those_of_the_oracle)
+{
+    static const struct {
+        const char *target, *mode, *more;
+    } rows[EDITS] = {
+        {"a blue house, green meadow", "replace", ""},
+        {"a big blue house, green meadow", "refine", ""},
+        {"a red house, green meadow", "replace", ", \"reweight\": \"red = 3\\nmeadow = -1\""},
+        {"a big blue house, green meadow", "refine", ", \"reweight\": \"blue = 2\\nmeadow = 0.5\""},
+        {"a blue house, green meadow", "replace", ", \"mask\": [\"24\", 0]"},
+    };
+    LabArray recorded, got;
+    assert_ok(lab_recorded("tests/golden/prompt_to_prompt.npy", &recorded));
+    assert_int_equal(recorded.count, EDITS * PAIR * PICTURE);
+    for (int i = 0; i < EDITS; i++) {
+        assert_ok(sample_edit(rows[i].target, rows[i].mode, rows[i].more, &got));
+        assert_int_equal(got.count, PAIR * PICTURE);
+        for (int k = 0; k < PAIR; k++) {
+            const double far = lab_apart(got.data + k * PICTURE, recorded.data + (i * PAIR + k) * PICTURE, PICTURE);
+            if (!(far < 2e-5)) fail_msg("edit %d, %s: %g away", i, k ? "target" : "source", far);
+        }
+        free(got.data);
+    }
+    free(recorded.data);
 }
 
 TEST(what_cannot_be_edited_is_said)
@@ -295,14 +392,11 @@ TEST(what_cannot_be_edited_is_said)
 int main(void)
 {
     const struct CMUnitTest cases[] = {
-        CASE(equal_prompts_stand_for_themselves),
-        CASE(words_are_replaced_in_order),
-        CASE(what_both_have_keeps_its_place),
-        CASE(a_layer_is_that_of_the_oracle),
-        CASE(equal_prompts_give_the_unedited_picture_bit_for_bit),
-        CASE(the_source_stays_and_the_target_changes),
-        CASE(outside_a_mask_the_source_stays),
-        CASE(what_cannot_be_edited_is_said),
+        CASE(equal_prompts_stand_for_themselves),      CASE(words_are_replaced_in_order),
+        CASE(what_both_have_keeps_its_place),          CASE(a_phrase_may_begin_in_one_chunk_and_end_in_the_next),
+        CASE(a_layer_is_that_of_the_oracle),           CASE(equal_prompts_give_the_unedited_picture_bit_for_bit),
+        CASE(the_source_stays_and_the_target_changes), CASE(outside_a_mask_the_source_stays),
+        CASE(whole_samplings_are_those_of_the_oracle), CASE(what_cannot_be_edited_is_said),
     };
     return cmocka_run_group_tests(cases, setup, teardown);
 }

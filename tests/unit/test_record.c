@@ -1,6 +1,7 @@
 /* test_record.c: what was written is read back bit for bit; whatever is cut, altered or foreign is refused. */
 #include "engine/base/memory.h"
 #include "engine/graph/record.h"
+#include "nodes/attention_maps.h"
 #include "nodes/table.h"
 #include "nodes/values.h"
 #include "tests/support.h"
@@ -221,6 +222,62 @@ TEST(a_table_comes_back_with_its_empty_cells)
     result_unref(back);
 }
 
+static NodusStatus try_read(const uint8_t *data, size_t size, const RecordKey *as)
+{
+    Result *result;
+    NodusStatus status = record_read(data, size, as, registry, math.device, &result);
+    if (!status) result_unref(result);
+    return status;
+}
+
+static void expect_refusal(const uint8_t *data, size_t size, const RecordKey *as, const char *what, size_t at)
+{
+    NodusStatus status = try_read(data, size, as);
+    if (!status) fail_msg("%s %zu of %zu is accepted", what, at, size);
+    assert_int_equal(nodus_error_kind(status), NODUS_ERROR_FILE);
+    nodus_error_free(status);
+}
+
+/* A layer [steps, 1, 1, 2, tokens]. */
+static Result *maps_of(int64_t steps, int64_t tokens)
+{
+    static const float numbers[24] = {0.5f, 0.25f, 1};
+    AttentionMaps *maps = memory_alloc(sizeof *maps);
+    NodusValue *value;
+    maps->layers = 2;
+    strcpy(maps->name[0], "in1.0"), strcpy(maps->name[1], "out11.0");
+    maps->map[0] = nodus_tensor_ref(tensor_of(5, (int64_t[]){2, 1, 1, 2, 3}, numbers));
+    maps->map[1] = nodus_tensor_ref(tensor_of(5, (int64_t[]){steps, 1, 1, 2, tokens}, numbers));
+    NodusStatus status = value_payload(&type_attention_maps, maps, &value);
+    Result *result = empty_result(1);
+    add(result, 0, status, value);
+    return result;
+}
+
+TEST(attention_maps_come_back_and_all_layers_are_alike)
+{
+    (void)state_;
+    Result *result = maps_of(2, 3), *back = read_back(result);
+    const AttentionMaps *was = payload(result, 0, 0), *is = payload(back, 0, 0);
+    assert_int_equal(is->layers, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_string_equal(is->name[i], was->name[i]);
+        same_tensor(is->map[i], was->map[i]);
+    }
+    result_unref(result);
+    result_unref(back);
+    for (int i = 0; i < 3; i++) {
+        uint8_t *data;
+        size_t size;
+        result = maps_of(i == 1 ? 1 : 2, i == 2 ? 0 : 3);
+        if (!i) strcpy(((AttentionMaps *)payload(result, 0, 0))->name[1], "");
+        write_record(result, &data, &size);
+        expect_refusal(data, size, &key, "maps", (size_t)i);
+        memory_free(data);
+        result_unref(result);
+    }
+}
+
 /* Block borders, sizes that leave a rest, and numbers that gain nothing. */
 TEST(tensors_of_any_size_come_back_bit_for_bit)
 {
@@ -267,22 +324,6 @@ TEST(smooth_numbers_are_packed_and_noise_is_not)
         memory_free(data);
         result_unref(result);
     }
-}
-
-static NodusStatus try_read(const uint8_t *data, size_t size, const RecordKey *as)
-{
-    Result *result;
-    NodusStatus status = record_read(data, size, as, registry, math.device, &result);
-    if (!status) result_unref(result);
-    return status;
-}
-
-static void expect_refusal(const uint8_t *data, size_t size, const RecordKey *as, const char *what, size_t at)
-{
-    NodusStatus status = try_read(data, size, as);
-    if (!status) fail_msg("%s %zu of %zu is accepted", what, at, size);
-    assert_int_equal(nodus_error_kind(status), NODUS_ERROR_FILE);
-    nodus_error_free(status);
 }
 
 TEST(every_cut_and_every_flipped_bit_is_refused)
@@ -401,7 +442,9 @@ static int set_up(void **state)
 {
     (void)state;
     return support_math_open("ref", NULL, 1, &math) || registry_new(&registry) || registry_add_type(registry, &type_latent) ||
-           registry_add_type(registry, &type_conditioning) || registry_add_type(registry, &type_vae) || registry_add_type(registry, &type_table);
+           registry_add_type(registry, &type_conditioning) || registry_add_type(registry, &type_vae) ||
+           registry_add_type(registry, &type_table) ||
+           registry_add_type(registry, &type_attention_maps);
 }
 
 static int tear_down(void **state)
@@ -415,6 +458,7 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest cases[] = {CASE(every_kind_of_value_comes_back_as_it_was), CASE(a_table_comes_back_with_its_empty_cells),
+                                       CASE(attention_maps_come_back_and_all_layers_are_alike),
                                        CASE(tensors_of_any_size_come_back_bit_for_bit),
                                        CASE(a_view_is_stored_as_its_own_numbers),
                                        CASE(smooth_numbers_are_packed_and_noise_is_not),

@@ -39,7 +39,8 @@ static void orthonormal(const double *vector, const double *s, int64_t count, in
         for (int64_t b = 0; b < count; b++) {
             double sum = 0;
             for (int64_t i = 0; i < n; i++) sum += vector[a * n + i] * vector[b * n + i];
-            if (s[a] > 1e-9 * s[0] && s[b] > 1e-9 * s[0] && fabs(sum - (a == b)) > 1e-9) fail_msg("vectors %d, %d: %g", (int)a, (int)b, sum);
+            if (s[a] > 1e-9 * s[0] && s[b] > 1e-9 * s[0] && fabs(sum - (a == b)) > 1e-9)
+                fail_msg("vectors %d, %d: %g", (int)a, (int)b, sum);
         }
 }
 
