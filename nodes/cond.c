@@ -38,6 +38,14 @@ NodusStatus cond_finish(NodusCall *call, uint32_t slot, Conditioning *changed, N
     return status;
 }
 
+NodusStatus cond_emit_plain(NodusCall *call, uint32_t slot, const NodusTensor *text, const NodusTensor *pooled)
+{
+    Conditioning *conditioning = conditioning_new(1);
+    if (!conditioning) return status_memory();
+    conditioning->cond[0] = cond_plain(text, pooled);
+    return nodus_emit(call, slot, &type_conditioning, conditioning);
+}
+
 /* The family of what comes out is that of what went in, and so is what guides it. */
 NodusStatus cond_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)
 {

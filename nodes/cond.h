@@ -15,6 +15,8 @@ extern const NodusType type_timesteps_range;
 NodusStatus cond_join(NodusCall *call, const char *input, const Conditioning *a, const Conditioning *b, Conditioning **out);
 /* Emits what was changed, or frees it and passes the error on. */
 NodusStatus cond_finish(NodusCall *call, uint32_t slot, Conditioning *changed, NodusStatus status);
+/* Emits a conditioning of one entry: a text, and what it says as a whole or NULL. */
+NodusStatus cond_emit_plain(NodusCall *call, uint32_t slot, const NodusTensor *text, const NodusTensor *pooled);
 /* *field = tensor, with a reference of its own; what was there goes. */
 void cond_assign(NodusTensor **field, const NodusTensor *tensor);
 /* Each entry acts within the mask, weighed by strength; `bounds`: the network sees the mask's surroundings only. */

@@ -120,9 +120,7 @@ static NodusStatus load(NodusCall *call, const void *args)
 static NodusStatus load_fingerprint(NodusCall *call, const void *args, NodusHash *hash)
 {
     const LoadArgs *in = args;
-    const char *path;
-    NODUS_TRY(nodus_find_file(call, "controlnet", in->name, &path));
-    return nodus_hash_file(call, hash, path);
+    return model_file_hash(call, "controlnet", in->name, hash);
 }
 
 static NodusStatus load_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)

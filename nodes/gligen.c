@@ -49,9 +49,7 @@ static NodusStatus gligen_load(NodusCall *call, const void *args)
 static NodusStatus gligen_load_fingerprint(NodusCall *call, const void *args, NodusHash *hash)
 {
     const LoadArgs *in = args;
-    const char *path;
-    NODUS_TRY(nodus_find_file(call, "gligen", in->name, &path));
-    return nodus_hash_file(call, hash, path);
+    return model_file_hash(call, "gligen", in->name, hash);
 }
 
 static NodusStatus gligen_load_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)

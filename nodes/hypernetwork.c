@@ -276,9 +276,7 @@ static NodusStatus hyper_load(NodusCall *call, const void *args)
 static NodusStatus hyper_fingerprint(NodusCall *call, const void *args, NodusHash *hash)
 {
     const HyperArgs *in = args;
-    const char *path;
-    NODUS_TRY(nodus_find_file(call, "hypernetworks", in->name, &path));
-    return nodus_hash_file(call, hash, path);
+    return model_file_hash(call, "hypernetworks", in->name, hash);
 }
 
 static NodusStatus hyper_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)

@@ -71,9 +71,7 @@ static NodusStatus adapter_load(NodusCall *call, const void *args)
 static NodusStatus adapter_load_fingerprint(NodusCall *call, const void *args, NodusHash *hash)
 {
     const LoadArgs *in = args;
-    const char *path;
-    NODUS_TRY(nodus_find_file(call, "ipadapter", in->name, &path));
-    return nodus_hash_file(call, hash, path);
+    return model_file_hash(call, "ipadapter", in->name, hash);
 }
 
 static NodusStatus adapter_load_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)

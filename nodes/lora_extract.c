@@ -62,9 +62,8 @@ static const char *thin_name(NodusCall *call, const char *name, const char *tail
 
 static NodusStatus thin_round(const float *numbers, int64_t count, uint16_t **out)
 {
-    const Weight weight = {.name = "", .dtype = DTYPE_F32, .data = numbers, .bytes = (size_t)count * sizeof *numbers};
     *out = memory_array((size_t)count, sizeof **out);
-    return *out ? weights_round(&weight, *out) : status_memory();
+    return *out ? weights_round_numbers(numbers, count, *out) : status_memory();
 }
 
 /* What is written of a difference. */

@@ -147,12 +147,6 @@ static NodusStatus difference_collect(Difference *all)
 
 /* ---- Numbers --------------------------------------------------------------------------------------------------------- */
 
-static NodusStatus to_f16(const float *numbers, int64_t count, uint16_t *out)
-{
-    return weights_round(&(Weight){.name = "", .dtype = DTYPE_F32, .data = numbers, .bytes = (size_t)count * sizeof *numbers},
-                         out);
-}
-
 static int in_order(const void *a, const void *b)
 {
     const float one = *(const float *)a, two = *(const float *)b;
@@ -188,8 +182,8 @@ static NodusStatus layer_thin(Layer *layer, const Svd *svd, int64_t rank)
         for (int64_t i = tall; i < count; i++) numbers[i] = (float)svd->v[i - tall];
         status = cut(numbers, count);
     }
-    if (!status) status = to_f16(numbers, tall, layer->up);
-    if (!status) status = to_f16(numbers + tall, count - tall, layer->down);
+    if (!status) status = weights_round_numbers(numbers, tall, layer->up);
+    if (!status) status = weights_round_numbers(numbers + tall, count - tall, layer->down);
     memory_free(numbers);
     layer->rank = rank;
     return status;
@@ -251,7 +245,7 @@ static NodusStatus make_whole(const SafetensorsItem *item, void *out)
     const int64_t count = layer->rows * layer->columns;
     float *numbers = memory_array((size_t)count, sizeof *numbers);
     NodusStatus status = numbers ? derived_read(layer->weights, layer->index, numbers) : status_memory();
-    if (!status) status = to_f16(numbers, count, out);
+    if (!status) status = weights_round_numbers(numbers, count, out);
     memory_free(numbers);
     return status;
 }

@@ -22,6 +22,13 @@ NodusStatus model_file_open(const char *path, WeightSet **out)
     return status ? nodus_error_prefix(status, "'%s'", path) : NULL;
 }
 
+NodusStatus model_file_hash(NodusCall *call, const char *folder, const char *name, NodusHash *hash)
+{
+    const char *path;
+    NODUS_TRY(nodus_find_file(call, folder, name, &path));
+    return nodus_hash_file(call, hash, path);
+}
+
 static void set_sampling(const Checkpoint *checkpoint, ModelSampling *out)
 {
     switch (checkpoint->training) {

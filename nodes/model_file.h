@@ -5,6 +5,8 @@
 
 /* A file in any format and layout, under our names (nodes/models/layout.h). Only its header is read. */
 NodusStatus model_file_open(const char *path, WeightSet **out);
+/* The `fingerprint` of nodes that open a file of models/FOLDER: what is in it. */
+NodusStatus model_file_hash(NodusCall *call, const char *folder, const char *name, NodusHash *hash);
 
 /* Values for parts of a file; a part that is not there makes a value without weights, which fails when it is used. `name`: the file's, for
  * messages. */

@@ -98,9 +98,7 @@ static NodusStatus load_file(NodusCall *call, const void *args)
 static NodusStatus load_file_fingerprint(NodusCall *call, const void *args, NodusHash *hash)
 {
     const LoadArgs *in = args;
-    const char *path;
-    NODUS_TRY(nodus_find_file(call, "checkpoints", in->name, &path));
-    return nodus_hash_file(call, hash, path);
+    return model_file_hash(call, "checkpoints", in->name, hash);
 }
 
 static NodusStatus load_file_infer(NodusCall *call, const void *args, const NodusFacts *facts, NodusFacts *out)
@@ -178,8 +176,7 @@ const NodusNode node_paint_by_example_diffusers_loader = {
     .infer = load_folder_infer,
 };
 
-/* ---- PaintByExampleConditioning
- * ------------------------------------------------------------------------------------------------ */
+/* ---- PaintByExampleConditioning -------------------------------------------------------------------------------------- */
 
 typedef struct {
     const PaintByExample *paint;
@@ -221,14 +218,6 @@ static NodusStatus prompt_nothing(NodusMath *math, const PaintByExample *paint, 
     return status;
 }
 
-static NodusStatus prompt_emit(NodusCall *call, uint32_t slot, const NodusTensor *token)
-{
-    Conditioning *conditioning = conditioning_new(1);
-    if (!conditioning) return status_memory();
-    conditioning->cond[0] = cond_plain(token, NULL);
-    return nodus_emit(call, slot, &type_conditioning, conditioning);
-}
-
 static NodusStatus prompt(NodusCall *call, const void *args)
 {
     const PromptArgs *in = args;
@@ -239,8 +228,8 @@ static NodusStatus prompt(NodusCall *call, const void *args)
     NODUS_TRY(vision_pixels(call, in->example, in->paint->config.vision.side, !strcmp(in->crop, "center"), &pixels));
     NODUS_TRY(prompt_token(call, in->paint, pixels, &token));
     NODUS_TRY(prompt_nothing(nodus_math(call), in->paint, &nothing));
-    NODUS_TRY(prompt_emit(call, 0, token));
-    return prompt_emit(call, 1, nothing);
+    NODUS_TRY(cond_emit_plain(call, 0, token, NULL));
+    return cond_emit_plain(call, 1, nothing, NULL);
 }
 
 static NodusStatus prompt_infer(NodusCall *call, const void *args, const NodusFacts *in, NodusFacts *out)

@@ -13,8 +13,7 @@
 #include "nodes/vision_pixels.h"
 #include <string.h>
 
-/* ---- PHOTOMAKER
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- PHOTOMAKER ------------------------------------------------------------------------------------------------------ */
 
 typedef struct PhotoMaker {
     WeightSet *weights;
@@ -39,8 +38,7 @@ static NodusStatus maker_print(const void *payload, NodusText *text)
 const NodusType type_photomaker = {
     .struct_size = sizeof(NodusType), .name = "PHOTOMAKER", .free = maker_free, .print = maker_print};
 
-/* ---- PhotoMakerLoader
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- PhotoMakerLoader ------------------------------------------------------------------------------------------------ */
 
 typedef struct {
     const char *name;
@@ -64,9 +62,7 @@ static NodusStatus maker_load(NodusCall *call, const void *args)
 static NodusStatus maker_load_fingerprint(NodusCall *call, const void *args, NodusHash *hash)
 {
     const LoadArgs *in = args;
-    const char *path;
-    NODUS_TRY(nodus_find_file(call, "photomaker", in->name, &path));
-    return nodus_hash_file(call, hash, path);
+    return model_file_hash(call, "photomaker", in->name, hash);
 }
 
 static const NodusInput load_inputs[] = {
@@ -83,8 +79,7 @@ const NodusNode node_photomaker_loader = {
     .fingerprint = maker_load_fingerprint,
 };
 
-/* ---- PhotoMakerEncode
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- PhotoMakerEncode ------------------------------------------------------------------------------------------------ */
 
 typedef struct {
     const PhotoMaker *maker;
@@ -179,10 +174,7 @@ static NodusStatus encode(NodusCall *call, const void *args)
     NODUS_TRY(text_encode(call, in->clip, plain, NULL, &text, &pooled));
     if (place < 0) nodus_warn(call, "the prompt has no word \"%s\": the picture is not looked at", MARK);
     else NODUS_TRY(encode_fuse(call, in, place, &text));
-    Conditioning *conditioning = conditioning_new(1);
-    if (!conditioning) return status_memory();
-    conditioning->cond[0] = cond_plain(text, pooled);
-    return nodus_emit(call, 0, &type_conditioning, conditioning);
+    return cond_emit_plain(call, 0, text, pooled);
 }
 
 static NodusStatus encode_fingerprint(NodusCall *call, const void *args, NodusHash *hash)

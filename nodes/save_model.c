@@ -33,16 +33,6 @@ typedef struct {
     const char *filename_prefix, *prompt, *extra_pnginfo;
 } SaveArgs;
 
-static NodusStatus save_begin(NodusCall *call, const SaveArgs *in, SaveFile *out)
-{
-    return save_weights_begin(call, in->prompt, in->extra_pnginfo, out);
-}
-
-static NodusStatus save_write(SaveFile *from, const char *prefix)
-{
-    return save_weights_write(from, prefix, NULL);
-}
-
 /* ---- CheckpointSave -------------------------------------------------------------------------------------------------- */
 
 static NodusStatus save_unet(SaveFile *into, const Model *model)
@@ -77,20 +67,20 @@ static NodusStatus save_checkpoint(NodusCall *call, const void *args)
 {
     const SaveArgs *in = args;
     SaveFile file;
-    NODUS_TRY(save_begin(call, in, &file));
+    NODUS_TRY(save_weights_begin(call, in->prompt, in->extra_pnginfo, &file));
     NODUS_TRY(save_unet(&file, in->model));
     NODUS_TRY(save_towers(&file, in->clip));
     NODUS_TRY(save_vae_weights(&file, in->vae, "first_stage_model."));
-    return save_write(&file, in->filename_prefix);
+    return save_weights_write(&file, in->filename_prefix, NULL);
 }
 
 static NodusStatus save_model(NodusCall *call, const void *args)
 {
     const SaveArgs *in = args;
     SaveFile file;
-    NODUS_TRY(save_begin(call, in, &file));
+    NODUS_TRY(save_weights_begin(call, in->prompt, in->extra_pnginfo, &file));
     NODUS_TRY(save_unet(&file, in->model));
-    return save_write(&file, in->filename_prefix);
+    return save_weights_write(&file, in->filename_prefix, NULL);
 }
 
 /* A file a tower: "PREFIX_clip_l_00001_.safetensors". */
@@ -102,9 +92,9 @@ static NodusStatus save_tower(NodusCall *call, const SaveArgs *in, const ClipTex
     char *prefix = nodus_alloc(call, room);
     if (!prefix) return status_memory();
     snprintf(prefix, room, "%s_%s", in->filename_prefix, names[tower->kind]);
-    NODUS_TRY(save_begin(call, in, &file));
+    NODUS_TRY(save_weights_begin(call, in->prompt, in->extra_pnginfo, &file));
     NODUS_TRY(save_weights_text(&file, in->clip->weights, tower, ""));
-    return save_write(&file, prefix);
+    return save_weights_write(&file, prefix, NULL);
 }
 
 static NodusStatus save_clip(NodusCall *call, const void *args)
@@ -119,9 +109,9 @@ static NodusStatus save_vae(NodusCall *call, const void *args)
 {
     const SaveArgs *in = args;
     SaveFile file;
-    NODUS_TRY(save_begin(call, in, &file));
+    NODUS_TRY(save_weights_begin(call, in->prompt, in->extra_pnginfo, &file));
     NODUS_TRY(save_vae_weights(&file, in->vae, ""));
-    return save_write(&file, in->filename_prefix);
+    return save_weights_write(&file, in->filename_prefix, NULL);
 }
 
 #define SAVE_MODEL NODUS_IN_LINK("model", SaveArgs, model, "MODEL", "The diffusion model, with what was put on it.")

@@ -68,9 +68,7 @@ static NodusStatus style_load(NodusCall *call, const void *args)
 static NodusStatus style_load_fingerprint(NodusCall *call, const void *args, NodusHash *hash)
 {
     const StyleLoadArgs *in = args;
-    const char *path;
-    NODUS_TRY(nodus_find_file(call, "style_models", in->name, &path));
-    return nodus_hash_file(call, hash, path);
+    return model_file_hash(call, "style_models", in->name, hash);
 }
 
 static NodusStatus style_load_cost(NodusCall *call, const void *args, const NodusFacts *in, NodusCost *out)

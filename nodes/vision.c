@@ -140,9 +140,7 @@ static NodusStatus vision_load(NodusCall *call, const void *args)
 static NodusStatus vision_load_fingerprint(NodusCall *call, const void *args, NodusHash *hash)
 {
     const VisionLoadArgs *in = args;
-    const char *path;
-    NODUS_TRY(nodus_find_file(call, "clip_vision", in->name, &path));
-    return nodus_hash_file(call, hash, path);
+    return model_file_hash(call, "clip_vision", in->name, hash);
 }
 
 static NodusStatus vision_load_infer(NodusCall *call, const void *args, const NodusFacts *facts, NodusFacts *out)
@@ -206,9 +204,7 @@ static NodusStatus unclip_load(NodusCall *call, const void *args)
 static NodusStatus unclip_load_fingerprint(NodusCall *call, const void *args, NodusHash *hash)
 {
     const VisionLoadArgs *in = args;
-    const char *path;
-    NODUS_TRY(nodus_find_file(call, "checkpoints", in->name, &path));
-    return nodus_hash_file(call, hash, path);
+    return model_file_hash(call, "checkpoints", in->name, hash);
 }
 
 static NodusStatus unclip_load_infer(NodusCall *call, const void *args, const NodusFacts *facts, NodusFacts *out)

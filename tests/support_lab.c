@@ -121,6 +121,15 @@ int lab_told(NodusStatus status)
     return -1;
 }
 
+double lab_farthest(LabArray a, LabArray b)
+{
+    double most = 0;
+    for (size_t i = 0; i < a.count && i < b.count; i++) most = fmax(most, fabs((double)a.data[i] - (double)b.data[i]));
+    free(a.data);
+    free(b.data);
+    return a.count == b.count ? most : NAN;
+}
+
 double lab_apart(const float *got, const float *want, size_t count)
 {
     double difference = 0, size = 0;

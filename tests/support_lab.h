@@ -19,6 +19,8 @@ typedef struct LabArray { int64_t dim[NODUS_MAX_RANK]; size_t count; float *data
 NodusStatus lab_array(Lab *lab, const char *json, const char *node, uint32_t slot, const char *part, LabArray *out);
 /* A NumPy file of the repository, such as tests/golden/x.npy. */
 NodusStatus lab_recorded(const char *path, LabArray *out);
+/* max |a - b|; arrays of different sizes are not compared, NAN; frees both. */
+double lab_farthest(LabArray a, LabArray b);
 double lab_apart(const float *got, const float *want, size_t count); /* |got - want| / |want| */
 /* lab->folder/name, in a buffer that the fourth call after it reuses. */
 const char *lab_path(const Lab *lab, const char *name);

@@ -105,8 +105,7 @@ static NodusStatus encoder(WeightSet *set)
     return families_put(set, "learnable_vector", 3, (int64_t[]){1, 1, WIDTH});
 }
 
-/* ---- The same under diffusers' names
- * ------------------------------------------------------------------------------------------- */
+/* ---- The same under diffusers' names --------------------------------------------------------------------------------- */
 
 /* Queries, keys and values of one head lie one below the other. */
 static NodusStatus add_thirds(WeightSet *set, const Weight *whole, const char *head, const char *tail)
@@ -162,8 +161,7 @@ static NodusStatus rename_encoder(WeightSet *set, WeightSet *from)
     return NULL;
 }
 
-/* ---- Files
- * --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------------------------------- */
 
 enum { CHECKPOINT, FOLDER_UNET, FOLDER_ENCODER, FILES };
 

@@ -193,8 +193,7 @@ static NodusStatus ip_full(WeightSet *set, WeightSet *demo)
     return norm(set, "image_proj.", "proj.3", TEXT);
 }
 
-/* ---- T2I-Adapters
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- T2I-Adapters ---------------------------------------------------------------------------------------------------- */
 
 static NodusStatus t2i(WeightSet *set, WeightSet *base)
 {
@@ -214,8 +213,7 @@ static NodusStatus t2i(WeightSet *set, WeightSet *base)
     return NULL;
 }
 
-/* ---- ControlNets that are smaller than the model's encoder
- * ------------------------------------------------------------------------ */
+/* ---- ControlNets that are smaller than the model's encoder ----------------------------------------------------------- */
 
 static NodusStatus thinner(WeightSet *set, WeightSet *whole, const char *const *without)
 {
@@ -253,8 +251,7 @@ static NodusStatus prefixed(WeightSet *set, WeightSet *whole)
     return NULL;
 }
 
-/* ---- Files
- * --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------------------------------- */
 
 typedef NodusStatus Fill(WeightSet *set, WeightSet *base);
 

@@ -3,6 +3,7 @@
  * One idea: names and shapes tell nearly all, so the header is enough; only the alphas are numbers of the file, and a file that no loader
  * opens, or one from a pipe, has none to show. */
 #include "engine/base/status.h"
+#include "engine/base/text.h"
 #include "engine/cli/inspect.h"
 #include "engine/cli/say.h"
 #include "engine/formats/weights_file.h"
@@ -25,12 +26,6 @@ static void add_text(cJSON *object, const char *name, const char *text)
 static bool begins(const char *text, const char *piece)
 {
     return !strncmp(text, piece, strlen(piece));
-}
-
-static bool ends(const char *text, const char *piece)
-{
-    const size_t length = strlen(text), tail = strlen(piece);
-    return length >= tail && !strcmp(text + length - tail, piece);
 }
 
 /* Of which family a text of that width is. */
@@ -112,7 +107,7 @@ void inspect_alphas(const char *path, cJSON *lora)
     for (int i = 0; !status && i < weights_count(set); i++) {
         const Weight *weight = weights_at(set, i);
         float value;
-        if (!ends(weight->name, ".alpha") || weight->bytes != dtype_size(weight->dtype)) continue;
+        if (!text_ends(weight->name, ".alpha") || weight->bytes != dtype_size(weight->dtype)) continue;
         NodusStatus read = weights_read_f32(weight, &value);
         nodus_error_free(read);
         if (read || !isfinite(value)) continue;

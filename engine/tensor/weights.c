@@ -242,3 +242,8 @@ NodusStatus weights_read_f32(const Weight *weight, float *out)
     memory_free(half);
     return status;
 }
+
+NodusStatus weights_round_numbers(const float *numbers, int64_t count, uint16_t *out)
+{
+    return weights_round(&(Weight){.name = "", .dtype = DTYPE_F32, .data = numbers, .bytes = (size_t)count * sizeof *numbers}, out);
+}

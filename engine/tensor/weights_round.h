@@ -4,4 +4,5 @@
 #include "engine/tensor/weights.h"
 NodusStatus weights_convert(const Weight *weight, int dtype, void *out);
 NodusStatus weights_round(const Weight *weight, uint16_t *out); /* to f16 */
+NodusStatus weights_round_numbers(const float *numbers, int64_t count, uint16_t *out);
 #endif

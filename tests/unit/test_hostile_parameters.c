@@ -246,8 +246,7 @@ TEST(nothing_is_written_outside_of_the_output_folder)
     assert_int_not_equal(stat("/tmp/nodus-out_00001_.csv", &info), 0);
 }
 
-/* ---- Large texts and tables
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- Large texts and tables ------------------------------------------------------------------------------------------ */
 
 /* "{HEAD" + `piece` again and again, up to `size` letters, + "TAIL}" */
 static char *long_json(const char *head, const char *piece, size_t size, const char *tail)

@@ -58,17 +58,6 @@ static LabArray draw(const Job *job)
     return out;
 }
 
-/* max |a − b|; frees both. */
-static double apart(LabArray a, LabArray b)
-{
-    double most = 0;
-    assert_int_equal(a.count, b.count);
-    for (size_t i = 0; i < a.count; i++) most = fmax(most, fabs((double)a.data[i] - (double)b.data[i]));
-    free(a.data);
-    free(b.data);
-    return most;
-}
-
 /* ---- Numbers --------------------------------------------------------------------------------------------------------------- */
 
 TEST(samplings_are_as_diffusers_computes_them)
@@ -95,7 +84,7 @@ TEST(a_second_picture_of_no_weight_changes_nothing)
 {
     const Job once = {.weight = "0.8", .more = SEES}, twice = {.weight = "0.8", .more = SEES, .twice = true};
     const LabArray one = draw(&once);
-    assert_true(apart(draw(&twice), one) < 1e-3);
+    assert_true(lab_farthest(draw(&twice), one) < 1e-3);
 }
 
 TEST(a_mask_of_nothing_takes_the_picture_away)
@@ -108,9 +97,9 @@ TEST(a_mask_of_nothing_takes_the_picture_away)
     const Job masked = {.weight = "0.8", .more = SEES ", \"attn_mask\": [\"B\", 0]", .also = full};
     const Job hidden = {.weight = "0.8", .more = SEES ", \"attn_mask\": [\"B\", 0]", .also = none};
     LabArray a = draw(&masked);
-    assert_true(apart(a, draw(&plain)) < 1e-3);
+    assert_true(lab_farthest(a, draw(&plain)) < 1e-3);
     a = draw(&hidden);
-    assert_true(apart(a, draw(&off)) < 1e-3);
+    assert_true(lab_farthest(a, draw(&off)) < 1e-3);
 }
 
 /* ---- Layers ---------------------------------------------------------------------------------------------------------------- */

@@ -69,17 +69,6 @@ static LabArray array(const Job *job, const char *node, uint32_t slot)
     return out;
 }
 
-/* max |a − b|; frees both. */
-static double apart(LabArray a, LabArray b)
-{
-    double most = 0;
-    assert_int_equal(a.count, b.count);
-    for (size_t i = 0; i < a.count; i++) most = fmax(most, fabs((double)a.data[i] - (double)b.data[i]));
-    free(a.data);
-    free(b.data);
-    return most;
-}
-
 /* ---- Numbers --------------------------------------------------------------------------------------------------------------- */
 
 TEST(samplings_are_as_diffusers_computes_them)
@@ -123,7 +112,7 @@ TEST(prompts_are_one_token)
     for (int i = 0; i < 5; i++) assert_near(token.data[places[i]], want[i], 1e-5);
     LabArray nothing = array(&(Job){0}, "T", 1);
     assert_int_equal(nothing.count, 64);
-    assert_true(apart(token, nothing) > 0.1);
+    assert_true(lab_farthest(token, nothing) > 0.1);
 }
 
 /* ---- Who knows ------------------------------------------------------------------------------------------------- */
@@ -139,7 +128,7 @@ TEST(other_loaders_and_copies_know_the_order_of_channels)
     static const char *const also[] = {plain, folder, copy};
     for (int i = 0; i < 3; i++) {
         const LabArray x = array(&(Job){0}, "K", 0);
-        assert_true(apart(x, array(&(Job){.also = also[i], .model = "N"}, "K", 0)) == 0);
+        assert_true(lab_farthest(x, array(&(Job){.also = also[i], .model = "N"}, "K", 0)) == 0);
     }
 }
 

@@ -230,16 +230,6 @@ static LabArray drawn(const char *sampler, const char *wrap)
     return out;
 }
 
-static double apart(LabArray a, LabArray b)
-{
-    double largest = 0;
-    assert_int_equal(a.count, b.count);
-    for (size_t i = 0; i < a.count; i++) largest = fmax(largest, fabs((double)a.data[i] - (double)b.data[i]));
-    free(a.data);
-    free(b.data);
-    return largest;
-}
-
 #define SAME ", \"jump_length\": 2, \"known_noise\": \"one for all steps\", \"jumps\": "
 #define NEW  ", \"jump_length\": 2, \"known_noise\": \"new at each step\", \"jumps\": "
 
@@ -248,16 +238,16 @@ TEST(one_pass_is_the_sampler_itself)
     static const char *const samplers[] = {"euler", "ddim", "euler_ancestral", "heun", "dpmpp_2m", "ddpm", "dpmpp_sde"};
     (void)state_;
     for (size_t i = 0; i < sizeof samplers / sizeof *samplers; i++)
-        if (apart(drawn(samplers[i], NULL), drawn(samplers[i], SAME "1")) != 0) fail_msg("%s differs", samplers[i]);
+        if (lab_farthest(drawn(samplers[i], NULL), drawn(samplers[i], SAME "1")) != 0) fail_msg("%s differs", samplers[i]);
 }
 
 TEST(jumps_and_new_noise_change_what_is_drawn)
 {
     (void)state_;
-    assert_true(apart(drawn("euler", NULL), drawn("euler", NEW "1")) > 1e-2); /* blended latents */
-    assert_true(apart(drawn("euler", NULL), drawn("euler", SAME "2")) > 1e-2);
-    assert_true(apart(drawn("euler", NEW "2"), drawn("euler", SAME "2")) > 1e-2);
-    assert_true(apart(drawn("euler", NEW "2"), drawn("euler", NEW "2")) == 0);
+    assert_true(lab_farthest(drawn("euler", NULL), drawn("euler", NEW "1")) > 1e-2); /* blended latents */
+    assert_true(lab_farthest(drawn("euler", NULL), drawn("euler", SAME "2")) > 1e-2);
+    assert_true(lab_farthest(drawn("euler", NEW "2"), drawn("euler", SAME "2")) > 1e-2);
+    assert_true(lab_farthest(drawn("euler", NEW "2"), drawn("euler", NEW "2")) == 0);
 }
 
 TEST(what_is_kept_stays)
